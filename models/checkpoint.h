@@ -1,0 +1,79 @@
+// Checkpoints: weights on disk, memory-mapped. Formats: safetensors (one file, or shards with an index) beside a
+// config.json; GGUF v2 and v3 (llama and gpt2 architectures), which also brings the network and the tokenizer.
+// Every length, offset, shape and count in a file is checked before it is used.
+//
+// Threads: an open checkpoint is read-only and may be read from many threads.
+#ifndef WEFT_MODELS_CHECKPOINT_H
+#define WEFT_MODELS_CHECKPOINT_H
+
+#include "base/status.h"
+#include "models/dtype.h"
+#include "models/network.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weft_checkpoint weft_checkpoint;
+
+typedef struct weft_stored_tensor {
+  const char *name;       // as in the file
+  const char *file;
+  weft_dtype dtype;
+  uint32_t rank;
+  uint64_t shape[4];      // row-major, outermost first (GGUF's order is turned round)
+  const void *data;       // mapped
+  uint64_t bytes;
+} weft_stored_tensor;
+
+// A .safetensors file, a .safetensors.index.json, a .gguf file, or a folder with one of them. A network is read from
+// config.json beside it or from GGUF metadata; a bare safetensors file without config.json opens, and
+// weft_checkpoint_network then fails.
+weft_status weft_checkpoint_open(const char *path, weft_checkpoint **out_checkpoint) WEFT_CHECKED;
+void weft_checkpoint_close(weft_checkpoint *checkpoint);  // takes NULL
+
+const char *weft_checkpoint_format(const weft_checkpoint *checkpoint);  // "safetensors", "gguf v3"
+weft_status weft_checkpoint_network(const weft_checkpoint *checkpoint, weft_network *out_network) WEFT_CHECKED;
+uint32_t weft_checkpoint_count(const weft_checkpoint *checkpoint);
+weft_stored_tensor weft_checkpoint_tensor(const weft_checkpoint *checkpoint, uint32_t index);  // sorted by name
+// WEFT_INVALID with the nearest name.
+weft_status weft_checkpoint_find(const weft_checkpoint *checkpoint, const char *name, weft_stored_tensor *out_tensor) WEFT_CHECKED;
+
+// The tensor that holds `parameter` of the network, under any of the names in use: Hugging Face's with or without the
+// "transformer." or "model." prefix, GGUF's. Its shape is checked. `out_heads` is 0, or the number of heads whose rows GGUF has
+// permuted for interleaved rotation (q and k of llama): weft_checkpoint_convert undoes that.
+weft_status weft_checkpoint_parameter(const weft_checkpoint *checkpoint, const weft_parameter *parameter,
+                                      weft_stored_tensor *out_tensor, uint32_t *out_heads) WEFT_CHECKED;
+// Converts all of it to f32, f16 or bf16 at `out`, rows in Hugging Face's order.
+void weft_checkpoint_convert(const weft_stored_tensor *tensor, uint32_t heads, weft_dtype dtype, void *out);
+
+// Writes a safetensors file; tensors in the given order, data 8-byte aligned, header padded with spaces. Metadata: pairs of key
+// and value, may be NULL. The file appears whole or not at all.
+typedef struct weft_saved_tensor {
+  const char *name;
+  weft_dtype dtype;
+  uint32_t rank;
+  uint64_t shape[4];
+  const void *data;
+} weft_saved_tensor;
+weft_status weft_safetensors_write(const char *path, const weft_saved_tensor *tensors, uint32_t count,
+                                   const char *const *metadata, uint32_t metadata_pairs) WEFT_CHECKED;
+
+// Raw GGUF metadata, for the tokenizer and for `weft checkpoint show`.
+typedef enum weft_meta_type { WEFT_META_NONE, WEFT_META_INTEGER, WEFT_META_NUMBER, WEFT_META_BOOL, WEFT_META_TEXT, WEFT_META_ARRAY } weft_meta_type;
+typedef struct weft_meta {
+  const char *key;
+  weft_meta_type type;         // of the value, or WEFT_META_ARRAY
+  weft_meta_type element;      // of an array
+  int64_t integer; double number; const char *text; uint64_t text_bytes;  // text is not terminated by 0: use text_bytes
+  uint64_t count;              // of an array
+} weft_meta;
+uint32_t weft_checkpoint_meta_count(const weft_checkpoint *checkpoint);  // 0 for safetensors
+weft_meta weft_checkpoint_meta(const weft_checkpoint *checkpoint, uint32_t index);
+weft_meta weft_checkpoint_meta_find(const weft_checkpoint *checkpoint, const char *key);  // type WEFT_META_NONE when absent
+weft_meta weft_checkpoint_meta_element(const weft_checkpoint *checkpoint, const weft_meta *array, uint64_t index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,111 @@
+// weft_machine: the computer that a schedule is for, as data. Read from YAML (models/machines/*.yaml) or from a
+// one-line spelling ("mesh:8x8 sram:48KiB clock:850MHz"); every quantity in a file carries its unit and its
+// source, or says "estimate". Inside, everything is in base units: Hz, bytes, bytes/s, FLOP/s, seconds, watts.
+//
+// A machine is `systems` equal systems. A system is one device (a wafer's mesh of cores, or a processor
+// described by its roofline) fed by a weight store (MemoryX) over an I/O link; the broadcast/reduce tree
+// (SwarmX) joins the systems.
+#ifndef WEFT_MODELS_MACHINE_H
+#define WEFT_MODELS_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/status.h"
+#include "models/dtype.h"
+#include "models/ops.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum weft_device_kind { WEFT_MESH, WEFT_ROOFLINE } weft_device_kind;
+
+// A rectangle of cores, each with SRAM, a vector unit and a router.
+typedef struct weft_mesh {
+  uint32_t columns, rows;          // the program's rectangle
+  double clock_hz;
+  uint64_t sram_bytes_per_core;
+  uint64_t reserved_bytes_per_core;  // code, stack, queues: not for tensors
+  uint32_t banks;
+  // Multiply-accumulates per cycle and core: same-format, and 16-bit inputs with f32 accumulation.
+  double f32_per_cycle, f16_per_cycle, mixed_per_cycle;
+  double elementwise_f32_per_cycle, elementwise_f16_per_cycle;  // add and the like
+  double vector_startup_cycles;    // of one vector operation
+  uint32_t router_ports, colours;
+  double hop_cycles, ramp_cycles;  // per router, and between core and router each way
+  double link_words_per_cycle;     // 32-bit words per link and direction
+} weft_mesh;
+
+// One measured point of a processor's speed: this op on this much work took so long.
+typedef struct weft_rate {
+  weft_op op;
+  weft_dtype dtype;
+  double rows;             // tokens in the call (1 in decoding)
+  double flops, bytes;     // of the call, as the op table counts them
+  double seconds;
+} weft_rate;
+
+typedef struct weft_roofline {
+  double f32_flops_per_second, f16_flops_per_second, bf16_flops_per_second;  // peak
+  double memory_bytes, memory_bytes_per_second;
+  double step_seconds;        // fixed cost of one step (launch, hand-over between queues)
+  uint32_t cores;             // workers that one compute step uses
+  bool shared_cores;          // streams and updates run on the same cores (a host), so they take time from compute
+  double copy_bytes_per_second;  // one stream thread copying store to slot
+  double compute_efficiency;  // of peak, where no rates are given: GEMM at large sizes
+  double memory_efficiency;   // of memory bandwidth, likewise
+  weft_rate *rates;           // measured curve; NULL: the efficiencies above
+  uint32_t rate_count;
+} weft_roofline;
+
+typedef struct weft_machine {
+  char name[64];
+  char about[192];
+  weft_device_kind kind;
+  weft_mesh mesh;          // kind WEFT_MESH
+  weft_roofline roofline;  // kind WEFT_ROOFLINE
+  // Link between system and weight store.
+  double io_in_bytes_per_second, io_out_bytes_per_second, io_latency_seconds;
+  // Weight store (MemoryX): holds weights, gradients, optimizer state; runs the update.
+  double store_bytes, store_bytes_per_second;
+  // Broadcast/reduce tree (SwarmX).
+  uint32_t max_systems, swarm_fan_out;
+  double swarm_bytes_per_second, swarm_latency_seconds;  // per port and per level
+  double layer_seconds;    // host's fixed cost per layer and pass (kernel switch); see the file for its source
+  double power_watts, price_usd;  // of one system; 0 when unknown
+  bool measured;           // written by `weft calibrate`: times may be compared with measurements...
+  char host[64];           // ...of this computer (weft_machine_host_identity)
+} weft_machine;
+
+weft_machine weft_machine_default(void);
+
+// Reads a YAML file, a name in models/machines/, or a one-line spelling (anything with a ':' in its first word).
+// WEFT_INVALID with file:line:column, value, what is right, nearest known key.
+weft_status weft_machine_read(const char *where, weft_machine **out_machine) WEFT_CHECKED;
+// From YAML text; `where` is for messages.
+weft_status weft_machine_unpack(const char *yaml, const char *where, weft_machine **out_machine) WEFT_CHECKED;
+// YAML that unpack reads back to an equal machine (same hash); sources are not kept in memory and read "see NAME.yaml".
+// Caller frees.
+char *weft_machine_pack(const weft_machine *machine);
+weft_status weft_machine_check(const weft_machine *machine) WEFT_CHECKED;
+void weft_machine_print(const weft_machine *machine, FILE *out);
+char *weft_machine_spell(const weft_machine *machine);  // one-line spelling that weft_machine_read reads back; caller frees
+uint64_t weft_machine_hash(const weft_machine *machine);
+void weft_machine_destroy(weft_machine *machine);  // takes NULL
+
+weft_status weft_machine_names(char ***out_names, uint32_t *out_count) WEFT_CHECKED;
+
+// Names this computer: processor model, cores, memory; equal on one computer, different on most others.
+void weft_machine_host_identity(char out_identity[64]);
+
+// Peak of the whole device for a dtype, FLOP/s (2 per multiply-accumulate).
+double weft_machine_peak_flops(const weft_machine *machine, weft_dtype dtype);
+// Memory for tensors on one device, bytes: mesh: cores x (SRAM - reserved); roofline: memory.
+double weft_machine_memory_bytes(const weft_machine *machine);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

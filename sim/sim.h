@@ -1,0 +1,52 @@
+// The simulator's one C door. SystemC, event-driven, region level: a step is a transaction over a rectangle of
+// cores that act as one, a stream is a train of chunks. Queues for stream-in, compute, reduce, stream-out and update run in
+// order and meet through dependencies, chunk hand-over and slots (back-pressure), as compiler/schedule.h defines.
+//
+// The result is a pure function of the schedule: same schedule, same trace. One simulation at a time in a process
+// (SystemC's kernel is global); the function takes care of a fresh context, so it can be called again and again.
+#ifndef WEFT_SIM_SIM_H
+#define WEFT_SIM_SIM_H
+
+#include <stdio.h>
+
+#include "compiler/schedule.h"
+#include "traces/trace.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// What may hold a step back, or the whole schedule.
+typedef enum weft_cause {
+  WEFT_CAUSE_COMPUTE,     // the cores (or the processor) work
+  WEFT_CAUSE_STREAM_IN,   // waiting for weights: wafer I/O or store bandwidth
+  WEFT_CAUSE_STREAM_OUT,  // waiting for gradients to leave
+  WEFT_CAUSE_REDUCE,      // the tree between systems
+  WEFT_CAUSE_UPDATE,      // the optimizer at the store
+  WEFT_CAUSE_OVERHEAD,    // fixed costs: layer switch, step launch, fill and drain
+  WEFT_CAUSE_COUNT
+} weft_cause;
+const char *weft_cause_name(weft_cause cause);
+
+typedef struct weft_sim_report {
+  double step_seconds;          // one run of the schedule: a training step, a prefill, a decoded token
+  double tokens_per_second;     // over all systems
+  double flops_per_second;      // achieved over all systems, recomputation not counted
+  double utilisation;           // flops_per_second / peak of the run's dtype
+  double busy_seconds[WEFT_QUEUE_COUNT];      // per queue
+  double exposed_seconds[WEFT_CAUSE_COUNT];   // they sum to step_seconds: every instant belongs to compute if it
+                                              // works, else to what compute waits for
+  double bound_seconds;         // may not be beaten: the greatest of FLOPs / peak, bytes in / link, bytes out / link, update bytes / store
+  weft_cause bound_cause;
+  uint64_t events;              // SystemC activations, for the curious
+  char bottleneck[240];         // one sentence
+} weft_sim_report;
+
+// `sink` may be NULL. WEFT_INVALID: a schedule that deadlocks (which steps wait for which).
+weft_status weft_sim_run(const weft_schedule *schedule, const weft_trace_sink *sink, weft_sim_report *out_report) WEFT_CHECKED;
+void weft_sim_report_print(const weft_schedule *schedule, const weft_sim_report *report, weft_table_form form, FILE *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
