@@ -53,7 +53,7 @@ weft_status weft_session_run(weft_session *session, const weft_feed *feed, const
                              weft_outcome *out_outcome) WEFT_CHECKED;
 
 // Output of the last iteration: f32 copy of a tensor with residency WEFT_OUTPUT ("logits") or, for tests, of any
-// activation whose slot nobody has reused since ("hidden.3" style names are kept alive by the compiler).
+// activation whose slot nobody has reused since ("hidden.0" .. "hidden.L" with run.keep_hidden).
 // `out` has room for `count` values. WEFT_INVALID: no such tensor, with the nearest name.
 weft_status weft_session_read(const weft_session *session, const char *tensor, float *out, uint64_t count) WEFT_CHECKED;
 
