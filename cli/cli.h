@@ -28,15 +28,23 @@ WEFT_COMMANDS(X)
 //                               .table = table, .positional_min = 1, .positional_max = 1};
 //   WEFT_TRY(weft_cli_parse(&options, argc, argv));
 //   if (options.helped) return NULL;
-// Unknown options and wrong counts are WEFT_INVALID and name the nearest option.
+//   ... options.positional[0] ...
+//   weft_cli_finish(&options);
+// Unknown options (with the nearest known), an option given twice (but for POPT_ARG_ARGV), a value that is not what the
+// option takes and wrong counts of arguments are WEFT_INVALID. After an error or --help nothing is left to be finished,
+// but weft_cli_finish may be called all the same. The table's `val` fields are popt's business and may be 0. Values of
+// POPT_ARG_STRING are the caller's to free.
 typedef struct weft_cli_options {
-  const char *usage, *about, *examples;
+  const char *usage, *about, *examples;  // "weft show S.weft [OPTION...]"; a sentence or two; indented lines
   struct poptOption *table;
   int positional_min, positional_max;
   const char **positional;  // out: positional_count of them, valid until weft_cli_finish
   int positional_count;
   bool helped;              // out: --help was printed
   poptContext context;      // out
+  int help;                 // from here on: weft_cli_parse's own
+  struct poptOption *owned_table;
+  const char **owned_argv;
 } weft_cli_options;
 
 weft_status weft_cli_parse(weft_cli_options *options, int argc, const char **argv) WEFT_CHECKED;
