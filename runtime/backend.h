@@ -35,13 +35,18 @@ typedef struct weft_scalars {
   float gradient_scale;   // adamw, sgd: clipping factor that gradients are multiplied by
 } weft_scalars;
 
+// Chunks: row_begin, row_end and weight_rows say which rows of the stored weight this call is about (all three 0, or 0 and
+// all rows, when it is not chunked). The chunks of one step come in order with no other call on their lane in between.
+// Views of biases and of their gradients are always whole. LOAD and STORE_GRADIENT take either side as the chunk alone
+// or as the whole matrix; LOAD copies the bias with the first chunk, STORE_GRADIENT with the last (when it is complete).
+// Outputs that nobody wants (stats, lse, dx, dw, ...) may be absent.
 typedef struct weft_call {
   weft_op op;
   const weft_attributes *attributes;
   const weft_scalars *scalars;
   weft_view inputs[WEFT_OP_MAX_INPUTS];
   weft_view outputs[WEFT_OP_MAX_OUTPUTS];
-  bool accumulate;                 // effective: attribute, or not the first micro-batch
+  bool accumulate;                 // effective: attribute, or (at the store) not the first micro-batch
   uint64_t row_begin, row_end;     // chunk of the stored weight: the weight's view (LINEAR: inputs[1],
                                    // LINEAR_BACKWARD_INPUT: inputs[1], LINEAR_BACKWARD_WEIGHT: outputs[0]) holds just these rows
   uint64_t weight_rows;            // rows of the whole stored weight; row_end - row_begin when not chunked
