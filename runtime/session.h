@@ -38,12 +38,12 @@ typedef struct weft_feed {
   const int32_t *types;   // bert; NULL: 0
   uint64_t position;      // prefill, decode: rows already in the cache
   weft_update update;     // train
-  bool skip_update;       // train: gradients only (steps of the update queue are not run)
+  bool skip_update;       // train: gradients only (adamw and sgd steps end without touching anything)
 } weft_feed;
 
 typedef struct weft_outcome {
   double loss;            // train: mean over targets that count, nats
-  double gradient_norm;   // before clipping
+  double gradient_norm;   // before clipping; an infinite or undefined one fails the run before any update
   double seconds;
 } weft_outcome;
 

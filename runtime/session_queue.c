@@ -1,0 +1,259 @@
+// The queues of a session: three threads that run their steps in order and meet through counters of ended chunks.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "runtime/session_internal.h"
+
+// Which worker runs a queue.
+static uint32_t worker_of(weft_queue queue) {
+  switch (queue) {
+    case WEFT_QUEUE_COMPUTE:
+      return 0;
+    case WEFT_QUEUE_STREAM_IN:
+      return 1;
+    default:
+      return 2;
+  }
+}
+
+// ---- waiting; all with the lock held ----
+
+static void wait_for_change(weft_session *session) {
+  ++session->waiting;
+  pthread_cond_wait(&session->changed, &session->lock);
+  --session->waiting;
+}
+
+static void tell(weft_session *session) {
+  if (session->waiting > 0) pthread_cond_broadcast(&session->changed);
+}
+
+static bool ended(const weft_session *session, uint32_t step) { return session->done[step] == session->schedule->steps[step].chunks; }
+
+// A chunk waits for its partner: the consumer for the same chunk, the producer for room in the ring.
+static bool partner_allows(const weft_session *session, uint32_t number, uint32_t chunk) {
+  const weft_step *step = &session->schedule->steps[number];
+  if (step->partner == WEFT_NONE) return true;
+  uint32_t partner = session->done[step->partner];
+  return step->partner < number ? partner > chunk : chunk < partner + step->ring;
+}
+
+static bool is_update(const weft_step *step) { return step->op == WEFT_OP_ADAMW || step->op == WEFT_OP_SGD; }
+
+static bool may_begin(const weft_session *session, uint32_t number) {
+  const weft_step *step = &session->schedule->steps[number];
+  const uint32_t *dependencies = session->schedule->dependencies + step->first_dependency;
+  for (uint32_t d = 0; d < step->dependency_count; ++d)
+    if (dependencies[d] != step->partner && !ended(session, dependencies[d])) return false;
+  // The clipping factor needs the norm of all gradients.
+  if (is_update(step) && session->square_sums_left > 0) return false;
+  return partner_allows(session, number, 0);
+}
+
+// The lowest-numbered step of the worker's queues that may begin; WEFT_NONE after the last one or when all must stop.
+static uint32_t next_step(weft_worker *worker) {
+  weft_session *session = worker->session;
+  uint32_t found = WEFT_NONE;
+  pthread_mutex_lock(&session->lock);
+  for (;;) {
+    bool left = false;
+    int queue_found = 0;
+    if (session->failure) break;
+    for (int q = 0; q < WEFT_QUEUE_COUNT; ++q) {
+      if (worker->next[q] == worker->counts[q] || worker->steps[q][worker->next[q]] >= session->end) continue;
+      left = true;
+      uint32_t number = worker->steps[q][worker->next[q]];
+      if (number > found || !may_begin(session, number)) continue;
+      found = number;
+      queue_found = q;
+    }
+    if (found != WEFT_NONE) ++worker->next[queue_found];
+    if (found != WEFT_NONE || !left) break;
+    wait_for_change(session);
+  }
+  pthread_mutex_unlock(&session->lock);
+  return found;
+}
+
+// False: somebody failed.
+static bool wait_for_chunk(weft_session *session, uint32_t number, uint32_t chunk) {
+  pthread_mutex_lock(&session->lock);
+  while (!session->failure && !partner_allows(session, number, chunk)) wait_for_change(session);
+  bool go_on = !session->failure;
+  pthread_mutex_unlock(&session->lock);
+  return go_on;
+}
+
+// ---- steps ----
+
+// Sums in the order of steps, so that the norm does not depend on who was faster.
+double weft_session_norm(const weft_session *session) {
+  const weft_schedule *schedule = session->schedule;
+  double sum = 0;
+  for (uint32_t s = 0; s < session->end; ++s)
+    if (schedule->steps[s].op == WEFT_OP_SQUARE_SUM) sum += session->square_sums[s];
+  return sqrt(sum);
+}
+
+// Of PyTorch's clip_grad_norm_: the small number keeps a norm of zero from dividing.
+static float clipping_factor(double norm, float clip_norm) {
+  double scale = clip_norm > 0 ? (double)clip_norm / (norm + 1e-6) : 1;
+  return scale < 1 ? (float)scale : 1.0f;
+}
+
+// Before the first update of a run; the norm is complete by then.
+static weft_status prepare_update(weft_session *session, weft_worker *worker) {
+  if (worker->scalars.gradient_scale > 0) return NULL;
+  double norm = weft_session_norm(session);
+  if (!isfinite(norm)) {
+    return weft_error(WEFT_FAILED, "the gradients are not finite (their norm is %g); no parameter was changed", norm);
+  }
+  worker->scalars.gradient_scale = clipping_factor(norm, session->feed->update.clip_norm);
+  return NULL;
+}
+
+static void finish_chunk(weft_session *session, uint32_t number, uint32_t chunk, weft_status status) {
+  pthread_mutex_lock(&session->lock);
+  if (status && !session->failure) {
+    char *step = weft_step_describe(session->schedule, number);
+    session->failure = weft_status_prefix(status, "step %u (%s): ", number, step);
+    free(step);
+  } else {
+    weft_status_free(status);
+  }
+  session->done[number] = chunk + 1;
+  if (session->schedule->steps[number].op == WEFT_OP_SQUARE_SUM && session->square_sums_left > 0) --session->square_sums_left;
+  tell(session);
+  pthread_mutex_unlock(&session->lock);
+}
+
+static double done_flops(const weft_session *session, const weft_step *step) {
+  if (step->op != WEFT_OP_ATTENTION_CACHED || step->attributes.batch == 0) return step->flops;
+  weft_attributes attributes = step->attributes;
+  attributes.context = (uint32_t)(session->feed->position + step->rows / attributes.batch);
+  return weft_op_flops(step->op, &attributes, (weft_op_size){.rows = step->rows, .in = step->in, .out = step->out});
+}
+
+static weft_status compute(weft_session *session, weft_worker *worker, const weft_step *step, const weft_call *call) {
+  if (step->op == WEFT_OP_ALL_REDUCE) return NULL;  // one system: its sum is its own gradient
+  if (is_update(step)) {
+    if (session->feed->skip_update) return NULL;
+    WEFT_TRY(prepare_update(session, worker));
+  }
+  return session->backend->compute(session->device, worker->lane, call);
+}
+
+static void run_step(weft_worker *worker, uint32_t number) {
+  weft_session *session = worker->session;
+  const weft_step *step = &session->schedule->steps[number];
+  weft_trace_event event = {.step = number, .iteration = session->iteration, .queue = step->queue,
+                            .lane = (uint8_t)session->lanes[number], .flops = done_flops(session, step)};
+  for (uint32_t chunk = 0; chunk < step->chunks; ++chunk) {
+    if (chunk > 0 && !wait_for_chunk(session, number, chunk)) return;
+    weft_call call;
+    event.bytes += weft_session_call(session, number, chunk, &call);
+    call.scalars = &worker->scalars;
+    uint64_t start = weft_clock_ns();
+    weft_status status = compute(session, worker, step, &call);
+    uint64_t end = weft_clock_ns();
+    if (chunk == 0) event.start_ns = start - session->origin_ns;
+    event.end_ns = end - session->origin_ns;
+    event.busy_ns += end - start;
+    bool failed = status != NULL;
+    finish_chunk(session, number, chunk, status);
+    if (failed) return;
+  }
+  worker->events[worker->event_count++] = event;
+}
+
+static void run_queues(weft_worker *worker) {
+  for (uint32_t number = next_step(worker); number != WEFT_NONE; number = next_step(worker)) run_step(worker, number);
+}
+
+// ---- threads ----
+
+static void *worker_main(void *argument) {
+  weft_worker *worker = argument;
+  weft_session *session = worker->session;
+  pthread_mutex_lock(&session->lock);
+  for (uint64_t seen = 0;; seen = session->ticket) {
+    while (!session->quit && session->ticket == seen) wait_for_change(session);
+    if (session->quit) break;
+    pthread_mutex_unlock(&session->lock);
+    run_queues(worker);
+    pthread_mutex_lock(&session->lock);
+    --session->working;
+    tell(session);
+  }
+  pthread_mutex_unlock(&session->lock);
+  return NULL;
+}
+
+weft_status weft_session_start(weft_session *session) {
+  const weft_schedule *schedule = session->schedule;
+  for (uint32_t w = 0; w < WEFT_WORKERS; ++w) {
+    session->workers[w].session = session;
+    session->workers[w].lane = w;
+    session->workers[w].events = weft_allocate_array(schedule->step_count, sizeof(weft_trace_event));
+    for (int q = 0; q < WEFT_QUEUE_COUNT; ++q) {
+      if (worker_of((weft_queue)q) == w) session->workers[w].steps[q] = weft_allocate_array(schedule->step_count, sizeof(uint32_t));
+    }
+  }
+  for (uint32_t s = 0; s < schedule->step_count; ++s) {
+    weft_queue queue = schedule->steps[s].queue;
+    weft_worker *worker = &session->workers[worker_of(queue)];
+    worker->steps[queue][worker->counts[queue]++] = s;
+  }
+  for (uint32_t w = 1; w < WEFT_WORKERS; ++w) {
+    weft_worker *worker = &session->workers[w];
+    int reason = pthread_create(&worker->thread, NULL, worker_main, worker);
+    if (reason != 0) return weft_error(WEFT_FAILED, "cannot start a thread: %s", strerror(reason));
+    worker->started = true;
+  }
+  return NULL;
+}
+
+void weft_session_stop(weft_session *session) {
+  pthread_mutex_lock(&session->lock);
+  session->quit = true;
+  tell(session);
+  pthread_mutex_unlock(&session->lock);
+  for (uint32_t w = 0; w < WEFT_WORKERS; ++w) {
+    weft_worker *worker = &session->workers[w];
+    if (worker->started) pthread_join(worker->thread, NULL);
+    free(worker->events);
+    for (int q = 0; q < WEFT_QUEUE_COUNT; ++q) free(worker->steps[q]);
+  }
+}
+
+static void prepare(weft_session *session) {
+  const weft_schedule *schedule = session->schedule;
+  memset(session->done, 0, schedule->step_count * sizeof *session->done);
+  session->square_sums_left = 0;
+  for (uint32_t s = 0; s < session->end; ++s) session->square_sums_left += schedule->steps[s].op == WEFT_OP_SQUARE_SUM;
+  for (uint32_t w = 0; w < WEFT_WORKERS; ++w) {
+    session->workers[w].event_count = 0;
+    memset(session->workers[w].next, 0, sizeof session->workers[w].next);
+  }
+}
+
+weft_status weft_session_iterate(weft_session *session) {
+  pthread_mutex_lock(&session->lock);
+  prepare(session);
+  ++session->ticket;
+  session->working = WEFT_WORKERS - 1;
+  tell(session);
+  pthread_mutex_unlock(&session->lock);
+
+  run_queues(&session->workers[0]);
+
+  pthread_mutex_lock(&session->lock);
+  while (session->working > 0) wait_for_change(session);
+  weft_status failure = session->failure;
+  session->failure = NULL;
+  pthread_mutex_unlock(&session->lock);
+  return failure;
+}
