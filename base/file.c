@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,20 +44,26 @@ void weft_mapping_close(weft_mapping *mapping) {
   *mapping = (weft_mapping){0};
 }
 
+static weft_status write_part(const char *part, const void *bytes, size_t size) {
+  FILE *file = fopen(part, "wb");
+  if (!file) return weft_error(WEFT_FAILED, "%s: cannot write: %s", part, strerror(errno));
+  bool written = fwrite(bytes, 1, size, file) == size && fflush(file) == 0 && fsync(fileno(file)) == 0;
+  int reason = errno;
+  if (fclose(file) != 0 && written) {
+    written = false;
+    reason = errno;
+  }
+  if (written) return NULL;
+  unlink(part);
+  return weft_error(WEFT_FAILED, "%s: cannot write: %s", part, strerror(reason));
+}
+
 weft_status weft_file_write(const char *path, const void *bytes, size_t size) {
   char *part = weft_format("%s.part", path);
-  FILE *file = fopen(part, "wb");
-  weft_status status = NULL;
-  if (!file) {
+  weft_status status = write_part(part, bytes, size);
+  if (!status && rename(part, path) != 0) {
     status = weft_error(WEFT_FAILED, "%s: cannot write: %s", path, strerror(errno));
-  } else {
-    bool written = fwrite(bytes, 1, size, file) == size && fflush(file) == 0 && fsync(fileno(file)) == 0;
-    int reason = errno;
-    written = fclose(file) == 0 && written;
-    if (!written || rename(part, path) != 0) {
-      status = weft_error(WEFT_FAILED, "%s: cannot write: %s", path, strerror(reason ? reason : errno));
-      unlink(part);
-    }
+    unlink(part);
   }
   free(part);
   return status;
@@ -88,18 +95,50 @@ bool weft_directory_exists(const char *path) {
   return stat(path, &facts) == 0 && S_ISDIR(facts.st_mode);
 }
 
+// The folder of the running program, or NULL; caller frees.
+static char *program_folder(void) {
+  char path[PATH_MAX];
+  ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+  if (length <= 0) return NULL;
+  path[length] = 0;
+  char *slash = strrchr(path, '/');
+  if (slash) *slash = 0;
+  return weft_copy_text(path);
+}
+
+static bool is_below(const char *path, const char *folder) {
+  size_t length = strlen(folder);
+  return path && strncmp(path, folder, length) == 0 && (path[length] == '/' || path[length] == 0);
+}
+
+static bool try_data(const char *folder, const char *relative, char **out_path) {
+  char *path = weft_format("%s/%s", folder, relative);
+  if (access(path, R_OK) == 0) {
+    *out_path = path;
+    return true;
+  }
+  free(path);
+  return false;
+}
+
 weft_status weft_data_path(const char *relative, char **out_path) {
   const char *chosen = getenv("WEFT_DATA");
-  const char *folders[] = {chosen, WEFT_SOURCE_DATA, WEFT_INSTALLED_DATA};
-  for (size_t i = 0; i < sizeof folders / sizeof *folders; ++i) {
-    if (!folders[i] || !weft_directory_exists(folders[i])) continue;
-    char *path = weft_format("%s/%s", folders[i], relative);
-    if (access(path, R_OK) == 0) {
-      *out_path = path;
-      return NULL;
-    }
-    free(path);
+  if (chosen) {
+    if (try_data(chosen, relative, out_path)) return NULL;
+    return weft_error(WEFT_INVALID, "%s: not found in %s, which WEFT_DATA names as the folder of Weft's data", relative, chosen);
   }
-  return weft_error(WEFT_INVALID, "%s: not found in Weft's data (%s%s%s or %s); WEFT_DATA names another folder", relative,
-                    chosen ? chosen : "", chosen ? ", " : "", WEFT_SOURCE_DATA, WEFT_INSTALLED_DATA);
+  char *program = program_folder();
+  // Beside an installed program, wherever its prefix was moved to.
+  char *beside = weft_format("%s/../%s", program ? program : "", WEFT_RELATIVE_DATA);
+  bool building = is_below(program, WEFT_BUILD_FOLDER);
+  const char *folders[] = {building ? WEFT_SOURCE_DATA : beside, WEFT_INSTALLED_DATA, WEFT_SOURCE_DATA};
+  bool found = false;
+  for (size_t i = 0; i < sizeof folders / sizeof *folders && !found; ++i) found = try_data(folders[i], relative, out_path);
+  weft_status status = NULL;
+  if (!found)
+    status = weft_error(WEFT_INVALID, "%s: not found in Weft's data (%s, %s); WEFT_DATA names another folder", relative,
+                        folders[0], folders[1]);
+  free(beside);
+  free(program);
+  return status;
 }

@@ -29,8 +29,10 @@ weft_status weft_directory_make(const char *path) WEFT_CHECKED;  // with parents
 bool weft_file_exists(const char *path);
 bool weft_directory_exists(const char *path);
 
-// The folder of Weft's own data (networks, machines, cases): $WEFT_DATA, else the source tree when the program
-// runs from its build folder, else the installed share/weft. `relative` is appended. Caller frees.
+// A file or folder of Weft's own data (models/networks, models/machines, plan/cases.csv): `relative` below $WEFT_DATA
+// where that is set; else below the source tree when the program runs from its build folder; else below share/weft
+// beside the program's bin/; else below the share/weft that Weft was configured for (programs that only link the
+// libraries). WEFT_INVALID with the folders looked into. Caller frees.
 weft_status weft_data_path(const char *relative, char **out_path) WEFT_CHECKED;
 
 #ifdef __cplusplus

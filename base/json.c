@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,9 +71,9 @@ static void fail_value(weft_json_object *r, const char *key, const json_t *value
 bool weft_json_optional_integer(weft_json_object *r, const char *key, int64_t low, int64_t high, int64_t *out_value) {
   json_t *value = ask(r, key);
   if (!value) return false;
-  bool whole = json_is_integer(value) ||
-               (json_is_real(value) && json_real_value(value) == (double)(int64_t)json_real_value(value));
-  int64_t number = json_is_integer(value) ? json_integer_value(value) : whole ? (int64_t)json_real_value(value) : 0;
+  double real = json_number_value(value);
+  bool whole = json_is_integer(value) || (json_is_real(value) && fabs(real) < 0x1p62 && real == trunc(real));
+  int64_t number = json_is_integer(value) ? json_integer_value(value) : whole ? (int64_t)real : 0;
   if (!whole || number < low || number > high) {
     char expected[96];
     snprintf(expected, sizeof expected, "a whole number from %lld to %lld", (long long)low, (long long)high);

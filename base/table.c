@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,9 @@ void weft_table_integer(weft_table *table, int64_t value) {
 }
 
 void weft_table_number(weft_table *table, double value, int significant) {
-  put(table, weft_format("%.*g", significant, value), json_real(value), true);
+  // JSON has no number for "not known"; jansson would refuse it.
+  if (!isfinite(value)) put(table, weft_copy_text("-"), json_null(), true);
+  else put(table, weft_format("%.*g", significant, value), json_real(value), true);
 }
 
 static size_t text_width(const char *text) {  // code points, near enough for alignment
@@ -155,6 +158,7 @@ static void print_csv(const weft_table *table, FILE *out) {
     for (size_t c = 0; c < table->columns; ++c) {
       const table_cell *cell = &table->cell[r * table->columns + c];
       if (c) fputc(',', out);
+      if (json_is_null(cell->value)) continue;
       if (cell->number) {
         char *plain = json_dumps(cell->value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(17));
         fputs(plain, out);

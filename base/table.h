@@ -26,7 +26,8 @@ void weft_table_column(weft_table *table, const char *name, const char *unit);
 void weft_table_row(weft_table *table);                                   // begins a new row
 void weft_table_text(weft_table *table, const char *text);                // NULL: empty (null in JSON)
 void weft_table_integer(weft_table *table, int64_t value);                // text form groups digits: 13,015,864,320
-void weft_table_number(weft_table *table, double value, int significant); // JSON has 17 digits always
+// JSON and CSV have all 17 digits. NaN and infinity mean "not known": "-" for people, null in JSON, empty in CSV.
+void weft_table_number(weft_table *table, double value, int significant);
 void weft_table_print(const weft_table *table, weft_table_form form, FILE *out);
 
 #ifdef __cplusplus
