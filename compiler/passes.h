@@ -11,7 +11,7 @@ typedef struct weft_cut {
   weft_recompute recompute;  // NONE or BLOCK
 } weft_cut;
 
-// Chooses micro-batch and recomputation: the quickest cut, by a bound on compute and streaming time, that fits.
+// Chooses micro-batch and recomputation: the quickest cut that fits, by an estimate of compute and streaming time.
 weft_status weft_partition(const weft_network *network, const weft_machine *machine, const weft_run *run,
                            weft_schedule **out_schedule) WEFT_CHECKED;
 // All passes for one cut, the checker between them.
