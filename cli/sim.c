@@ -1,0 +1,73 @@
+// weft sim: what a schedule would take on its machine.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "sim/sim.h"
+#include "traces/trace.h"
+
+static weft_trace_header header_of(const weft_schedule *schedule) {
+  const weft_machine *machine = schedule->machine;
+  weft_trace_header header = {.kind = WEFT_TRACE_SIMULATED,
+                              .schedule_hash = weft_schedule_hash(schedule),
+                              .step_count = schedule->step_count,
+                              .body = schedule->body,
+                              .iterations = schedule->iterations};
+  snprintf(header.network, sizeof header.network, "%s", schedule->network.name);
+  snprintf(header.machine, sizeof header.machine, "%s", machine->name);
+  snprintf(header.timed_on, sizeof header.timed_on, "%s", machine->measured ? machine->host : machine->name);
+  snprintf(header.maker, sizeof header.maker, "sim region");
+  return header;
+}
+
+static weft_status simulate(const weft_schedule *schedule, const char *trace, weft_sim_report *out_report) {
+  if (!trace) return weft_sim_run(schedule, NULL, out_report);
+  weft_trace_header header = header_of(schedule);
+  weft_trace_writer *writer = NULL;
+  WEFT_TRY(weft_trace_writer_open(trace, schedule, &header, &writer));
+  weft_trace_sink sink = weft_trace_writer_sink(writer);
+  weft_status status = weft_sim_run(schedule, &sink, out_report);
+  weft_status closed = weft_trace_writer_close(writer);
+  if (!status) return closed;
+  weft_status_free(closed);
+  return status;
+}
+
+static weft_status sim(const char *path, const char *trace, double tokens, weft_table_form form) {
+  weft_schedule *schedule = NULL;
+  WEFT_TRY(weft_schedule_read(path, &schedule));
+  weft_sim_report report;
+  weft_status status = simulate(schedule, trace, &report);
+  if (!status) weft_sim_report_print(schedule, &report, tokens, form, stdout);
+  weft_schedule_destroy(schedule);
+  return status;
+}
+
+static weft_status run(int argc, const char **argv) {
+  char *trace = NULL;
+  double tokens = 0;
+  int json = 0;
+  struct poptOption table[] = {
+      {"trace", 't', POPT_ARG_STRING, &trace, 0, "write the predicted trace for Perfetto (gzip if it ends in .gz)", "T.pftrace"},
+      {"tokens", 'n', POPT_ARG_DOUBLE, &tokens, 0, "also print the days for this many tokens (257e9)", "N"},
+      {"json", 'j', POPT_ARG_NONE, &json, 0, "for programs", NULL},
+      POPT_TABLEEND};
+  weft_cli_options options = {.usage = "weft sim S.weft [OPTION...]",
+                              .about = "Predicts the time of a schedule on its machine: what each queue does, what is not "
+                                       "overlapped and why, and the bound that may not be beaten.",
+                              .examples = "  weft sim step.weft --trace step.pftrace --tokens 257e9\n",
+                              .table = table,
+                              .positional_min = 1,
+                              .positional_max = 1};
+  weft_status status = weft_cli_parse(&options, argc, argv);
+  if (!status && !options.helped && tokens < 0)
+    status = weft_error(WEFT_INVALID, "--tokens %g: a number of tokens is not negative", tokens);
+  if (!status && !options.helped)
+    status = sim(options.positional[0], trace, tokens, json ? WEFT_TABLE_JSON : WEFT_TABLE_TEXT);
+  weft_cli_finish(&options);
+  free(trace);
+  return status;
+}
+
+const weft_command weft_command_sim = {"sim", "predict the time of a schedule on its machine", run};
