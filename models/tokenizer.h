@@ -2,8 +2,8 @@
 // tokenizer.json or GGUF metadata; pre-tokenizer patterns through PCRE2), SentencePiece BPE (GGUF metadata: pieces,
 // scores, byte fallback, dummy prefix).
 //
-// Texts are UTF-8 with a length; invalid UTF-8 is passed through as bytes where the kind can. Threads: after opening, an open
-// tokenizer is read-only and may be used from many threads.
+// Texts are UTF-8 with a length; invalid UTF-8 is passed through as bytes where the kind can. Threads: after opening,
+// an open tokenizer is read-only and may be used from many threads.
 #ifndef WEFT_MODELS_TOKENIZER_H
 #define WEFT_MODELS_TOKENIZER_H
 
@@ -18,9 +18,10 @@ typedef struct weft_tokenizer weft_tokenizer;
 
 // A tokenizer.json, a .gguf file, a folder with either, or the word "bytes".
 weft_status weft_tokenizer_open(const char *path, weft_tokenizer **out_tokenizer) WEFT_CHECKED;
-// The one that belongs to a checkpoint: tokenizer.json beside it, its GGUF metadata, or bytes where the vocabulary is at
-// most 256 + a few and there is neither.
-weft_status weft_tokenizer_of(const weft_checkpoint *checkpoint, const char *path, weft_tokenizer **out_tokenizer) WEFT_CHECKED;
+// The one that belongs to a checkpoint: tokenizer.json beside it, its GGUF metadata, or bytes where the vocabulary is
+// at most 256 + a few and there is neither.
+weft_status weft_tokenizer_of(const weft_checkpoint *checkpoint, const char *path,
+                              weft_tokenizer **out_tokenizer) WEFT_CHECKED;
 void weft_tokenizer_close(weft_tokenizer *tokenizer);  // takes NULL
 
 const char *weft_tokenizer_kind(const weft_tokenizer *tokenizer);  // "bytes", "byte-level bpe", "sentencepiece bpe"
