@@ -163,9 +163,9 @@ static void put_row(weft_table *table, const char *by, const weft_comparison_row
   weft_table_text(table, by);
   weft_table_text(table, row->name);
   weft_table_integer(table, (int64_t)row->steps);
-  weft_report_number(table, row->predicted_s, 5);
-  weft_report_number(table, row->measured_s, 5);
-  weft_report_number(table, row->error_pct, 3);
+  weft_table_number(table, row->predicted_s, 5);
+  weft_table_number(table, row->measured_s, 5);
+  weft_table_number(table, row->error_pct, 3);
   weft_table_integer(table, (int64_t)row->predicted_bytes);
   weft_table_integer(table, (int64_t)row->measured_bytes);
   weft_table_number(table, row->predicted_flops, 6);

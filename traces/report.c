@@ -1,20 +1,11 @@
 #include "traces/report.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 void weft_report_column(weft_table *table, weft_table_form form, const char *name, const char *unit, const char *key) {
   bool people = form == WEFT_TABLE_TEXT;
   weft_table_column(table, people ? name : key, people ? unit : NULL);
-}
-
-void weft_report_number(weft_table *table, double value, int significant) {
-  if (isfinite(value)) {
-    weft_table_number(table, value, significant);
-  } else {
-    weft_table_text(table, NULL);
-  }
 }
 
 // The table prints itself and is read back, so that JSON has one spelling of rows wherever they stand.

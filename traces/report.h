@@ -8,7 +8,6 @@
 
 // A column: people see name and unit apart, programs the key, which ends in the unit.
 void weft_report_column(weft_table *table, weft_table_form form, const char *name, const char *unit, const char *key);
-void weft_report_number(weft_table *table, double value, int significant);  // empty (null in JSON) unless finite
 // {"NAME": head, "rows": the table's array}. Takes `head`.
 void weft_report_print_json(const char *name, json_t *head, const weft_table *table, FILE *out);
 // Of a step that has events; WEFT_OP_COUNT when the trace has no name for it.

@@ -28,11 +28,11 @@ static void put_row(weft_table *table, const char *by, const char *name, const s
   weft_table_text(table, name);
   weft_table_integer(table, (int64_t)row->events);
   weft_table_number(table, busy_s, 6);
-  weft_report_number(table, span_s > 0 ? 100 * busy_s / span_s : NAN, 4);
+  weft_table_number(table, span_s > 0 ? 100 * busy_s / span_s : NAN, 4);
   weft_table_integer(table, (int64_t)row->bytes);
-  weft_report_number(table, busy_s > 0 ? (double)row->bytes / busy_s * 1e-9 : NAN, 4);
+  weft_table_number(table, busy_s > 0 ? (double)row->bytes / busy_s * 1e-9 : NAN, 4);
   weft_table_number(table, row->flops, 6);
-  weft_report_number(table, busy_s > 0 ? row->flops / busy_s * 1e-9 : NAN, 4);
+  weft_table_number(table, busy_s > 0 ? row->flops / busy_s * 1e-9 : NAN, 4);
 }
 
 static weft_table *make_table(const weft_trace *trace, weft_table_form form) {
