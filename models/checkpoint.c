@@ -76,6 +76,13 @@ const char *weft_checkpoint_shape_text(uint32_t rank, const uint64_t *shape, cha
   return out;
 }
 
+void weft_checkpoint_name_after_path(const weft_checkpoint *checkpoint, char out_name[96]) {
+  const char *slash = strrchr(checkpoint->path, '/');
+  snprintf(out_name, 96, "%s", slash ? slash + 1 : checkpoint->path);
+  char *dot = strrchr(out_name, '.');
+  if (dot && dot != out_name && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".safetensors") == 0)) *dot = 0;
+}
+
 static weft_status read_bytes(weft_checkpoint *checkpoint, const uint8_t *bytes, size_t size, const char *file) {
   return size >= 4 && memcmp(bytes, "GGUF", 4) == 0 ? weft_gguf_read(checkpoint, bytes, size, file)
                                                     : weft_safetensors_read(checkpoint, bytes, size, file);
@@ -378,14 +385,6 @@ weft_meta weft_checkpoint_meta_find(const weft_checkpoint *checkpoint, const cha
   return (weft_meta){0};
 }
 
-// "/a/b/model.gguf" and "/a/b" give "model" and "b".
-static void name_after_path(const char *path, char out_name[96]) {
-  const char *slash = strrchr(path, '/');
-  snprintf(out_name, 96, "%s", slash ? slash + 1 : path);
-  char *dot = strrchr(out_name, '.');
-  if (dot && dot != out_name && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".safetensors") == 0)) *dot = 0;
-}
-
 weft_status weft_checkpoint_network(const weft_checkpoint *checkpoint, weft_network *out_network) {
   weft_network network;
   if (checkpoint->gguf) {
@@ -404,7 +403,7 @@ weft_status weft_checkpoint_network(const weft_checkpoint *checkpoint, weft_netw
     free(config);
     if (status) return status;
   }
-  if (!network.name[0]) name_after_path(checkpoint->path, network.name);
+  if (!network.name[0]) weft_checkpoint_name_after_path(checkpoint, network.name);
   *out_network = network;
   return NULL;
 }

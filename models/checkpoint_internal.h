@@ -57,6 +57,8 @@ bool weft_checkpoint_name_is_printable(const char *text, size_t bytes);
 const char *weft_checkpoint_quote(weft_checkpoint *checkpoint, const char *text, size_t bytes);
 // "(2, 3)" into `out`.
 const char *weft_checkpoint_shape_text(uint32_t rank, const uint64_t *shape, char out[96]);
+// "/a/b/model.gguf" and "/a/b" give "model" and "b".
+void weft_checkpoint_name_after_path(const weft_checkpoint *checkpoint, char out_name[96]);
 // The tensor of that name, or NULL.
 const weft_stored_tensor *weft_checkpoint_lookup(const weft_checkpoint *checkpoint, const char *name);
 

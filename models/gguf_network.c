@@ -200,7 +200,7 @@ static void read_rope(gguf_keys *keys, weft_network *network) {
 
 static void read_name(const weft_checkpoint *checkpoint, weft_network *network) {
   weft_meta name = weft_checkpoint_meta_find(checkpoint, "general.name");
-  network->name[0] = 0;
+  weft_checkpoint_name_after_path(checkpoint, network->name);
   if (name.type == WEFT_META_TEXT && name.text_bytes < sizeof network->name && weft_checkpoint_name_is_printable(name.text, name.text_bytes)) {
     memcpy(network->name, name.text, name.text_bytes);
     network->name[name.text_bytes] = 0;
