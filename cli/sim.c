@@ -61,7 +61,7 @@ static weft_status run(int argc, const char **argv) {
                               .positional_min = 1,
                               .positional_max = 1};
   weft_status status = weft_cli_parse(&options, argc, argv);
-  if (!status && !options.helped && tokens < 0)
+  if (!status && !options.helped && !(tokens >= 0))
     status = weft_error(WEFT_INVALID, "--tokens %g: a number of tokens is not negative", tokens);
   if (!status && !options.helped)
     status = sim(options.positional[0], trace, tokens, json ? WEFT_TABLE_JSON : WEFT_TABLE_TEXT);

@@ -81,13 +81,15 @@ static double resident_bytes(const weft_schedule &schedule) {
   return bytes;
 }
 
+static constexpr auto bins = static_cast<double>(counter_bins);
+
 static std::uint64_t bin_start(std::uint64_t end_ns, std::size_t bin) {
-  return static_cast<std::uint64_t>(static_cast<double>(end_ns) * static_cast<double>(bin) / counter_bins);
+  return static_cast<std::uint64_t>(static_cast<double>(end_ns) * static_cast<double>(bin) / bins);
 }
 
 static std::size_t bin_of(std::uint64_t end_ns, std::uint64_t time_ns) {
-  auto bin = static_cast<std::size_t>(static_cast<double>(time_ns) * counter_bins / static_cast<double>(end_ns));
-  return std::min<std::size_t>(bin, counter_bins - 1);
+  auto bin = static_cast<std::size_t>(static_cast<double>(time_ns) * bins / static_cast<double>(end_ns));
+  return std::min(bin, counter_bins - 1);
 }
 
 std::vector<sample> memory_samples(const weft_schedule &schedule, const std::vector<weft_trace_event> &events,
@@ -127,7 +129,7 @@ std::vector<sample> memory_samples(const weft_schedule &schedule, const std::vec
 std::vector<sample> rate_samples(weft_queue queue, const std::vector<weft_trace_event> &events, std::uint64_t end_ns) {
   std::vector<double> bytes(counter_bins, 0.0);
   if (end_ns == 0) return {};
-  double width = static_cast<double>(end_ns) / counter_bins;
+  double width = static_cast<double>(end_ns) / bins;
   for (const weft_trace_event &event : events) {
     if (event.queue != queue || event.bytes == 0) continue;
     auto begin = static_cast<double>(event.start_ns), end = std::max(static_cast<double>(event.end_ns), begin + 1);

@@ -15,7 +15,7 @@ struct sample {
   double value;
 };
 
-enum { counter_bins = 1000 };
+constexpr std::size_t counter_bins = 1000;
 
 // Bytes of the device plan (per core on a mesh) in slots that hold a tensor: from the start of the tensor's first step in an
 // iteration to the end of its last; caches, inputs and outputs always. The highest value of every bin is kept.
