@@ -150,6 +150,7 @@ char *weft_quantity_print(double value, weft_dimension dimension, const char *sp
   for (size_t i = 0; i < UNIT_COUNT; ++i) {
     const unit *u = &units[i];
     if (u->dimension != dimension) continue;
+    if (dimension == WEFT_CYCLES && (strcmp(u->name, "cycle") == 0) != (value == 1)) continue;
     double size = u->factor * pow(10, u->exponent);
     if (size == 1 && !base) base = u;
     bool fits = fabs(value) >= size && fabs(value) < 1e5 * size;

@@ -2,6 +2,20 @@
 // one-line spelling ("mesh:8x8 sram:48KiB clock:850MHz"); every quantity in a file carries its unit and its
 // source, or says "estimate". Inside, everything is in base units: Hz, bytes, bytes/s, FLOP/s, seconds, watts.
 //
+// Files. Top keys: name, about, device (mesh or roofline), measured_on (only from `weft calibrate`: the host's identity), rates,
+// and the sections mesh or roofline, io, store, swarm, system, whose keys are those of the table in machine_fields.c, each
+// {value: 850 MHz, source: "..."}. All keys of the device's own section are needed; in the other sections a missing key has the
+// value of weft_machine_default (the CS-2's, but for layer overhead, power and price: 0).
+//
+// Spellings. Words key:value without blanks inside. The first is mesh:COLUMNSxROWS or roofline:FLOPS (peak of every dtype);
+// then in any order, each at most once:
+//   mesh      clock sram reserved banks f32fma f16fma mixedfma f32add f16add startup ports colours hop ramp link
+//   roofline  f32 f16 bf16 memory membw step cores shared copy computeeff memoryeff; rate:op,dtype,rows,flops,bytes,seconds repeats
+//   both      io (in and out at once) in out iolatency store storebw maxsystems fanout swarmbw swarmlatency layer power price
+//             name measured
+// What is not said has the value of weft_machine_default: a core like the WSE-2's (850 MHz, 48 KiB of which 8 KiB are reserved), or a
+// small computer's memory.
+//
 // A machine is `systems` equal systems. A system is one device (a wafer's mesh of cores, or a processor
 // described by its roofline) fed by a weight store (MemoryX) over an I/O link; the broadcast/reduce tree
 // (SwarmX) joins the systems.
@@ -72,13 +86,15 @@ typedef struct weft_machine {
   double store_bytes, store_bytes_per_second;
   // Broadcast/reduce tree (SwarmX).
   uint32_t max_systems, swarm_fan_out;
-  double swarm_bytes_per_second, swarm_latency_seconds;  // per port and per level
+  double swarm_bytes_per_second;   // between a system and its node of the tree, all ports together, each way
+  double swarm_latency_seconds;    // per level
   double layer_seconds;    // host's fixed cost per layer and pass (kernel switch); see the file for its source
   double power_watts, price_usd;  // of one system; 0 when unknown
   bool measured;           // written by `weft calibrate`: times may be compared with measurements...
   char host[64];           // ...of this computer (weft_machine_host_identity)
 } weft_machine;
 
+// A mesh of 8x8 cores and a CS-2's surroundings; see "Spellings" above. The name is "unnamed".
 weft_machine weft_machine_default(void);
 
 // Reads a YAML file, a name in models/machines/, or a one-line spelling (anything with a ':' in its first word).
@@ -92,7 +108,7 @@ char *weft_machine_pack(const weft_machine *machine);
 weft_status weft_machine_check(const weft_machine *machine) WEFT_CHECKED;
 void weft_machine_print(const weft_machine *machine, FILE *out);
 char *weft_machine_spell(const weft_machine *machine);  // one-line spelling that weft_machine_read reads back; caller frees
-uint64_t weft_machine_hash(const weft_machine *machine);
+uint64_t weft_machine_hash(const weft_machine *machine);  // of all numbers and the host; not of name and description
 void weft_machine_destroy(weft_machine *machine);  // takes NULL
 
 weft_status weft_machine_names(char ***out_names, uint32_t *out_count) WEFT_CHECKED;
