@@ -34,7 +34,7 @@ static weft_status prepare(bench *b, char **argv) {
   b->run.dtype = WEFT_F32;
   b->run.recompute = WEFT_RECOMPUTE_NONE;
   b->options.threads = (uint32_t)atoi(argv[4]);
-  WEFT_TRY(weft_machine_read("roofline: memory:16GB", &b->machine));
+  WEFT_TRY(weft_machine_read("roofline:200GFLOP/s memory:16GB", &b->machine));
   WEFT_TRY(weft_compile(&b->network, b->machine, &b->run, &b->schedule));
   WEFT_TRY(weft_store_random(&b->network, 1, &b->store));
   WEFT_TRY(weft_backend_find(argv[5] ? argv[5] : "cpu", &b->backend));
