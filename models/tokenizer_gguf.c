@@ -287,7 +287,7 @@ static weft_status read_type(const gguf_reading *reading, weft_tokenizer_type *o
 }
 
 static weft_status read_all(gguf_reading *reading) {
-  weft_tokenizer_type type;
+  weft_tokenizer_type type = WEFT_TOKENIZER_BPE;
   WEFT_TRY(read_type(reading, &type));
   WEFT_TRY(read_array(reading, "tokenizer.ggml.tokens", WEFT_META_TEXT, true, &reading->tokens));
   WEFT_TRY(read_array(reading, "tokenizer.ggml.token_type", WEFT_META_INTEGER, false, &reading->types));
