@@ -94,7 +94,7 @@ static int by_place(const void *a, const void *b) {
 
 // Every byte of data belongs to exactly one tensor: anything else could hide content, and the format refuses it.
 static weft_status check_cover(weft_stored_tensor *added, uint32_t count, const uint8_t *data, uint64_t data_bytes, const char *file) {
-  if (count) qsort(added, count, sizeof *added, by_place);
+  if (count > 1) qsort(added, count, sizeof *added, by_place);
   uint64_t end = 0;
   for (uint32_t i = 0; i < count; ++i) {
     uint64_t begin = (uint64_t)((const uint8_t *)added[i].data - data);
@@ -138,7 +138,8 @@ static weft_status read_entries(weft_checkpoint *checkpoint, json_t *root, const
     tensor.name = weft_arena_copy_text(&checkpoint->arena, key);
     weft_checkpoint_add(checkpoint, &tensor);
   }
-  return check_cover(checkpoint->tensors + first, checkpoint->count - first, data, data_bytes, file);
+  uint32_t added = checkpoint->count - first;
+  return check_cover(added ? &checkpoint->tensors[first] : NULL, added, data, data_bytes, file);
 }
 
 static weft_status refuse(const uint8_t *bytes, size_t size, const char *file, uint64_t header) {

@@ -54,6 +54,13 @@ static void reads_what_is_there(void **state) {
   free(file);
 }
 
+static void no_tensors_are_a_checkpoint_too(void **state) {
+  (void)state;
+  assert_ok(open_header("{}", 0));
+  assert_ok(open_header("{\"__metadata__\":{}}", 0));
+  assert_refused(open_header("{}", 1), "end at data byte 0, the file at 1");
+}
+
 static void refuses_broken_headers(void **state) {
   (void)state;
   static const struct { const char *header, *reason; size_t data; } cases[] = {
@@ -270,7 +277,8 @@ static void names_with_and_without_prefix(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(reads_what_is_there), cmocka_unit_test(refuses_broken_headers), cmocka_unit_test(refuses_what_is_no_safetensors),
+      cmocka_unit_test(reads_what_is_there), cmocka_unit_test(no_tensors_are_a_checkpoint_too),
+      cmocka_unit_test(refuses_broken_headers), cmocka_unit_test(refuses_what_is_no_safetensors),
       cmocka_unit_test(every_truncation_is_refused), cmocka_unit_test(round_trip), cmocka_unit_test(writer_refuses),
       cmocka_unit_test(indexes), cmocka_unit_test(golden_shards), cmocka_unit_test(names_with_and_without_prefix),
   };
