@@ -42,6 +42,7 @@ static void every_network_compiles_in_every_mode(void **state) {
   assert_true(count >= 20);
   for (uint32_t i = 0; i < count; ++i) {
     for (int mode = 0; mode < WEFT_MODE_COUNT; ++mode) {
+      if (strncmp(names[i], "bert", 4) == 0 && mode == WEFT_DECODE) continue;  // bidirectional: refused, see below
       weft_schedule *schedule = compile(names[i], "cs3", run_of((weft_mode)mode, 1, 128));
       assert_true(schedule->step_count > schedule->network.layers);
       assert_true(schedule->memory_bytes <= schedule->memory_limit);
