@@ -82,8 +82,8 @@ weft_trace_header sample_header(weft_trace_kind kind, const char *computer) {
   const weft_schedule *s = sample_schedule();
   weft_trace_header header = {.kind = kind, .schedule_hash = UINT64_C(0xfedcba9876543210), .step_count = s->step_count,
                               .body = s->body, .iterations = s->iterations};
-  snprintf(header.network, sizeof header.network, "%s", s->network.name);
-  snprintf(header.machine, sizeof header.machine, "%s", s->machine->name);
+  snprintf(header.network, sizeof header.network, "%.95s", s->network.name);
+  snprintf(header.machine, sizeof header.machine, "%.63s", s->machine->name);
   snprintf(header.timed_on, sizeof header.timed_on, "%s", computer);
   snprintf(header.maker, sizeof header.maker, "tests/traces");
   return header;
