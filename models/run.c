@@ -25,7 +25,7 @@ static weft_status parse(const char *what, const char *name, const char *const *
 const char *weft_mode_name(weft_mode mode) { return (unsigned)mode < WEFT_MODE_COUNT ? modes[mode] : "?"; }
 
 weft_status weft_mode_parse(const char *name, weft_mode *out_mode) {
-  unsigned value;
+  unsigned value = 0;
   WEFT_TRY(parse("mode", name, modes, WEFT_MODE_COUNT, &value));
   *out_mode = (weft_mode)value;
   return NULL;
@@ -36,7 +36,7 @@ const char *weft_optimizer_name(weft_optimizer optimizer) {
 }
 
 weft_status weft_optimizer_parse(const char *name, weft_optimizer *out_optimizer) {
-  unsigned value;
+  unsigned value = 0;
   WEFT_TRY(parse("optimizer", name, optimizers, WEFT_OPTIMIZER_COUNT, &value));
   *out_optimizer = (weft_optimizer)value;
   return NULL;
@@ -47,7 +47,7 @@ const char *weft_recompute_name(weft_recompute recompute) {
 }
 
 weft_status weft_recompute_parse(const char *name, weft_recompute *out_recompute) {
-  unsigned value;
+  unsigned value = 0;
   WEFT_TRY(parse("recompute", name, recomputes, WEFT_RECOMPUTE_COUNT, &value));
   *out_recompute = (weft_recompute)value;
   return NULL;

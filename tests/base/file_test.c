@@ -55,7 +55,7 @@ static void empty_file(void **state) {
 
 static void what_cannot_be_opened(void **state) {
   (void)state;
-  char expected[300];
+  char expected[400];
   weft_mapping mapping = {.size = 99};
   snprintf(expected, sizeof expected, "%s: No such file or directory", at("none"));
   assert_failure(weft_mapping_open(at("none"), &mapping), WEFT_INVALID, expected);
@@ -72,7 +72,7 @@ static void folders_with_parents(void **state) {
   assert_ok(weft_directory_make(at("x/y/z")));
   assert_true(weft_directory_exists(at("x/y/z")));
   assert_ok(weft_file_write(at("x/file"), "", 0));
-  char expected[300];
+  char expected[400];
   snprintf(expected, sizeof expected, "%s: exists and is not a folder", at("x/file"));
   assert_failure(weft_directory_make(at("x/file")), WEFT_FAILED, expected);
   unlink(at("x/file"));
@@ -88,7 +88,7 @@ static void data_is_found(void **state) {
   free(path);
   path = NULL;
   setenv("WEFT_DATA", folder, 1);
-  char expected[300];
+  char expected[400];
   snprintf(expected, sizeof expected, "models: not found in %s, which WEFT_DATA names as the folder of Weft's data", folder);
   assert_failure(weft_data_path("models", &path), WEFT_INVALID, expected);
   assert_null(path);
