@@ -230,6 +230,10 @@ static void line(FILE *out, const char *what, double value, const char *unit) {
   fprintf(out, "  %-24s %16.10g  %s\n", what, value, unit);
 }
 
+static void line_float(FILE *out, const char *what, float value, const char *unit) {
+  fprintf(out, "  %-24s %16.6g  %s\n", what, (double)value, unit);
+}
+
 static void print_rope(const weft_network *n, FILE *out) {
   if (n->rope_kind == WEFT_ROPE_NONE) {
     fprintf(out, "  %-24s %16s\n", "positions encoded", "learned");
@@ -266,15 +270,15 @@ void weft_network_print(const weft_network *n, FILE *out) {
   if (n->type_vocabulary) line(out, "token types", n->type_vocabulary, "types");
   line(out, "positions", n->positions, "tokens");
   fprintf(out, "  %-24s %16s\n", "activation", weft_activation_key(n->activation));
-  line(out, "norm epsilon", (double)n->norm_epsilon, "");
+  line_float(out, "norm epsilon", n->norm_epsilon, "");
   print_rope(n, out);
   fprintf(out, "  %-24s %16s\n", "output head", n->tied ? "tied" : "own matrix");
   fprintf(out, "  %-24s %16s%s%s%s%s\n", "biases", n->qkv_bias || n->output_bias || n->mlp_bias || n->head_bias ? "" : "none",
           n->qkv_bias ? "qkv " : "", n->output_bias ? "attention-output " : "", n->mlp_bias ? "mlp " : "", n->head_bias ? "head" : "");
-  line(out, "embedding scale", (double)n->embedding_scale, "");
-  line(out, "logit scale", (double)n->logit_scale, "");
-  line(out, "attention scale", (double)n->attention_scale, "of q.k");
-  line(out, "initializer range", (double)n->initializer_range, "standard deviation");
+  line_float(out, "embedding scale", n->embedding_scale, "");
+  line_float(out, "logit scale", n->logit_scale, "");
+  line_float(out, "attention scale", n->attention_scale, "of q.k");
+  line_float(out, "initializer range", n->initializer_range, "standard deviation");
   fprintf(out, "  %-24s %16s  of the published checkpoint\n", "dtype", weft_dtype_name(n->dtype));
   if (n->bos >= 0) line(out, "bos", (double)n->bos, "token id");
   if (n->eos >= 0) line(out, "eos", (double)n->eos, "token id");

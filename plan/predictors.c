@@ -1,0 +1,87 @@
+// What Weft predicts, subject by subject.
+#include <string.h>
+
+#include "plan/laws.h"
+#include "plan/validate.h"
+
+// A network that is not in the zoo leaves the case uncovered: other tables have networks that Weft does not know yet.
+static bool read_network(weft_inputs *in, weft_network *out_network) {
+  const char *name = weft_input_text(in, "network");
+  if (!name) return false;
+  weft_status status = weft_network_read(name, out_network);
+  if (!status) return true;
+  if (!in->missing) in->missing = weft_arena_format(in->arena, "network %s is not in the zoo", name);
+  weft_status_free(status);
+  return false;
+}
+
+static double parameters(weft_inputs *in) {
+  weft_network n;
+  return read_network(in, &n) ? (double)weft_network_parameters(&n) : 0;
+}
+
+static double train_flops(weft_inputs *in) {
+  weft_network n;
+  double tokens = weft_input_number(in, "tokens", 1, 1e18);
+  return read_network(in, &n) ? weft_algorithmic_train_flops(&n, tokens) : 0;
+}
+
+static double cerebras_loss(weft_inputs *in) { return weft_cerebras_gpt_loss(weft_input_number(in, "flops", 1, 1e40)); }
+
+static double energy(weft_inputs *in) {
+  return weft_energy_mwh(weft_input_number(in, "gpu_hours", 0, 1e15), weft_input_number(in, "gpu_watts", 0, 1e9),
+                         weft_input_number(in, "pue", 1, 100));
+}
+
+static double carbon(weft_inputs *in) {
+  double mwh = energy(in);
+  return weft_carbon_tonnes(mwh, weft_input_number(in, "kgco2_per_kwh", 0, 100));
+}
+
+static double optimizer_bytes(weft_inputs *in) {
+  const char *name = weft_input_text(in, "optimizer");
+  double bytes = 0;
+  weft_status status = name ? weft_optimizer_bytes(name, &bytes) : NULL;
+  if (!in->error) in->error = status;
+  else weft_status_free(status);
+  return bytes;
+}
+
+static weft_parametric_law law_of(weft_inputs *in) {
+  return (weft_parametric_law){.E = weft_input_number(in, "E", 0, 100), .A = weft_input_number(in, "A", 1e-9, 1e12),
+                               .B = weft_input_number(in, "B", 1e-9, 1e12), .alpha = weft_input_number(in, "alpha", 1e-6, 10),
+                               .beta = weft_input_number(in, "beta", 1e-6, 10)};
+}
+
+static double parametric_loss(weft_inputs *in) {
+  weft_parametric_law law = law_of(in);
+  double n = weft_input_number(in, "params", 1, 1e20), d = weft_input_number(in, "tokens", 1, 1e24);
+  return weft_parametric_loss(&law, n, d);
+}
+
+static double parametric_optimum(weft_inputs *in) {
+  weft_parametric_law law = law_of(in);
+  return weft_parametric_optimum(&law, weft_input_number(in, "flops", 1, 1e40));
+}
+
+static const struct {
+  const char *area, *subject, *quantity;
+  weft_predictor predict;
+} predictors[] = {
+    {"plan", "params", "parameters", parameters},
+    {"plan", "train_flops/algorithmic", "flops", train_flops},
+    {"plan", "loss/cerebras_gpt", "loss", cerebras_loss},
+    {"plan", "energy", "energy", energy},
+    {"plan", "carbon", "carbon", carbon},
+    {"plan", "optimizer_bytes", "bytes_per_parameter", optimizer_bytes},
+    {"plan", "loss/parametric", "loss", parametric_loss},
+    {"plan", "optimum/parametric", "parameters", parametric_optimum},
+};
+
+weft_predictor weft_predictor_find(const char *area, const char *subject, const char *quantity) {
+  for (size_t i = 0; i < sizeof predictors / sizeof *predictors; ++i)
+    if (strcmp(area, predictors[i].area) == 0 && strcmp(subject, predictors[i].subject) == 0 &&
+        strcmp(quantity, predictors[i].quantity) == 0)
+      return predictors[i].predict;
+  return NULL;
+}
