@@ -7,9 +7,12 @@
 // After the table: what makes the answer less than it looks.
 static weft_status verdict(const weft_comparison *c) {
   if (!c->times_comparable)
-    return weft_error(WEFT_INVALID, "times were not compared: the first trace is of %s, the second of %s. The work above is. For times, "
-                      "describe this computer with `weft calibrate -o host.yaml`, compile with --machine host.yaml, then "
-                      "simulate and run that schedule", c->predicted_on, c->measured_on);
+    return weft_error(
+        WEFT_INVALID,
+        "times were not compared: the first trace is of %s, the second of %s. The work above is. For times, "
+        "describe this computer with `weft calibrate -o host.yaml`, compile with --machine host.yaml, then "
+        "simulate and run that schedule",
+        c->predicted_on, c->measured_on);
   return NULL;
 }
 
@@ -36,16 +39,24 @@ static weft_status run(int argc, const char **argv) {
                                POPT_TABLEEND};
   weft_cli_options options = {
       .usage = "weft compare PREDICTED.pftrace MEASURED.pftrace [--json|--csv]",
-      .about = "Joins two traces of one schedule by step and iteration: coverage, whether the work (bytes, FLOPs) is the same,\n"
-               "and predicted against measured time per queue and per op. Times are compared only where both are of the same\n"
-               "computer; otherwise the work is, and the exit code is 2. Error is 100 * (predicted - measured) / measured.",
+      .about =
+          "Joins two traces of one schedule by step and iteration: coverage, whether the work (bytes, FLOPs) is the "
+          "same,\n"
+          "and predicted against measured time per queue and per op. Times are compared only where both are of the "
+          "same\n"
+          "computer; otherwise the work is, and the exit code is 2. Error is 100 * (predicted - measured) / measured.",
       .examples = "  weft compare predicted.pftrace measured.pftrace\n",
-      .table = table, .positional_min = 2, .positional_max = 2};
+      .table = table,
+      .positional_min = 2,
+      .positional_max = 2};
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   weft_status status = NULL;
   if (!options.helped)
     status = json && csv ? weft_error(WEFT_INVALID, "--json and --csv: choose one")
-                         : compare(options.positional[0], options.positional[1], json ? WEFT_TABLE_JSON : csv ? WEFT_TABLE_CSV : WEFT_TABLE_TEXT);
+                         : compare(options.positional[0], options.positional[1],
+                                   json  ? WEFT_TABLE_JSON
+                                   : csv ? WEFT_TABLE_CSV
+                                         : WEFT_TABLE_TEXT);
   weft_cli_finish(&options);
   return status;
 }

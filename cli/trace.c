@@ -20,17 +20,22 @@ static weft_status run(int argc, const char **argv) {
                                POPT_TABLEEND};
   weft_cli_options options = {
       .usage = "weft trace summary T.pftrace [--json|--csv]",
-      .about = "What a trace holds: span, and per queue and per op the events, busy time, share of the span, bytes and FLOPs\n"
-               "with their rates; whether every step of the schedule ran as often as it should. Share may exceed 100 %\n"
-               "where both lanes of a stream work at once. Traces open in ui.perfetto.dev too (docs/traces.md).",
+      .about =
+          "What a trace holds: span, and per queue and per op the events, busy time, share of the span, bytes and "
+          "FLOPs\n"
+          "with their rates; whether every step of the schedule ran as often as it should. Share may exceed 100 %\n"
+          "where both lanes of a stream work at once. Traces open in ui.perfetto.dev too (docs/traces.md).",
       .examples = "  weft trace summary predicted.pftrace\n  weft trace summary measured.pftrace.gz --json\n",
-      .table = table, .positional_min = 2, .positional_max = 2};
+      .table = table,
+      .positional_min = 2,
+      .positional_max = 2};
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   weft_status status = NULL;
   if (options.helped) {
     status = NULL;
   } else if (strcmp(options.positional[0], "summary") != 0) {
-    status = weft_error(WEFT_INVALID, "weft trace %s: unknown; there is `weft trace summary T.pftrace`", options.positional[0]);
+    status = weft_error(WEFT_INVALID, "weft trace %s: unknown; there is `weft trace summary T.pftrace`",
+                        options.positional[0]);
   } else if (json && csv) {
     status = weft_error(WEFT_INVALID, "--json and --csv: choose one");
   } else {

@@ -26,15 +26,17 @@ static weft_status check_runs(const weft_trace *trace) {
         return weft_error(WEFT_INVALID, "step %" PRIu32 " (%s) ran more than once in iteration %" PRIu32, event->step,
                           name_of(trace, event->step), event->iteration);
       } else {
-        return weft_error(WEFT_INVALID, "step %" PRIu32 " did not run in iteration %" PRIu32 " of %" PRIu32
-                          "; the trace has %" PRIu64 " events", step, iteration, weft_trace_runs(header, step),
-                          trace->event_count);
+        return weft_error(WEFT_INVALID,
+                          "step %" PRIu32 " did not run in iteration %" PRIu32 " of %" PRIu32 "; the trace has %" PRIu64
+                          " events",
+                          step, iteration, weft_trace_runs(header, step), trace->event_count);
       }
     }
   }
   if (next < trace->event_count)
     return weft_error(WEFT_INVALID, "step %" PRIu32 " (%s) ran more than once in iteration %" PRIu32,
-                      trace->events[next].step, name_of(trace, trace->events[next].step), trace->events[next].iteration);
+                      trace->events[next].step, name_of(trace, trace->events[next].step),
+                      trace->events[next].iteration);
   return NULL;
 }
 
@@ -46,14 +48,18 @@ static weft_status check_lanes(const weft_trace *trace) {
   for (uint64_t e = 0; e < trace->event_count; ++e) {
     const weft_trace_event *event = &trace->events[e], *before = on_lane[event->queue][event->lane];
     if (before && event->start_ns < before->end_ns)
-      return weft_error(WEFT_INVALID, "step %" PRIu32 " (%s) starts at %" PRIu64 " ns on %s lane %d, where step %" PRIu32
-                        " (%s) ends at %" PRIu64 " ns", event->step, name_of(trace, event->step), event->start_ns,
-                        weft_queue_name(event->queue), event->lane, before->step, name_of(trace, before->step), before->end_ns);
+      return weft_error(WEFT_INVALID,
+                        "step %" PRIu32 " (%s) starts at %" PRIu64 " ns on %s lane %d, where step %" PRIu32
+                        " (%s) ends at %" PRIu64 " ns",
+                        event->step, name_of(trace, event->step), event->start_ns, weft_queue_name(event->queue),
+                        event->lane, before->step, name_of(trace, before->step), before->end_ns);
     const weft_trace_event *earlier = on_queue[event->queue];
     if (earlier && event->start_ns < earlier->start_ns)
-      return weft_error(WEFT_INVALID, "queue %s runs step %" PRIu32 " (%s) before step %" PRIu32 " (%s): from %" PRIu64
-                        " ns and from %" PRIu64 " ns", weft_queue_name(event->queue), event->step, name_of(trace, event->step),
-                        earlier->step, name_of(trace, earlier->step), event->start_ns, earlier->start_ns);
+      return weft_error(WEFT_INVALID,
+                        "queue %s runs step %" PRIu32 " (%s) before step %" PRIu32 " (%s): from %" PRIu64
+                        " ns and from %" PRIu64 " ns",
+                        weft_queue_name(event->queue), event->step, name_of(trace, event->step), earlier->step,
+                        name_of(trace, earlier->step), event->start_ns, earlier->start_ns);
     on_lane[event->queue][event->lane] = on_queue[event->queue] = event;
   }
   return NULL;

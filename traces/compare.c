@@ -18,7 +18,7 @@ typedef struct joiner {
   const weft_trace *traces[2];  // predicted, measured
   weft_comparison *out;
   tally ops[WEFT_OP_COUNT], queues[WEFT_QUEUE_COUNT];
-  tally *steps;                 // step_count
+  tally *steps;  // step_count
 } joiner;
 
 static void add(tally *row, const weft_trace_event *predicted, const weft_trace_event *measured) {
@@ -55,7 +55,9 @@ static void join_all(joiner *j) {
   const weft_trace *p = j->traces[0], *m = j->traces[1];
   uint64_t a = 0, b = 0;
   while (a < p->event_count || b < m->event_count) {
-    int order = a == p->event_count ? 1 : b == m->event_count ? -1 : order_of_runs(&p->header, &p->events[a], &m->events[b]);
+    int order = a == p->event_count   ? 1
+                : b == m->event_count ? -1
+                                      : order_of_runs(&p->header, &p->events[a], &m->events[b]);
     if (order == 0) {
       join(j, &p->events[a++], &m->events[b++]);
     } else if (order < 0) {
@@ -71,9 +73,14 @@ static double error_pct(double predicted, double measured) {
 }
 
 static weft_comparison_row make_row(const char *name, const tally *from, bool times) {
-  weft_comparison_row row = {.steps = from->events, .predicted_bytes = from->bytes[0], .measured_bytes = from->bytes[1],
-                             .predicted_flops = from->flops[0], .measured_flops = from->flops[1],
-                             .predicted_s = NAN, .measured_s = NAN, .error_pct = NAN};
+  weft_comparison_row row = {.steps = from->events,
+                             .predicted_bytes = from->bytes[0],
+                             .measured_bytes = from->bytes[1],
+                             .predicted_flops = from->flops[0],
+                             .measured_flops = from->flops[1],
+                             .predicted_s = NAN,
+                             .measured_s = NAN,
+                             .error_pct = NAN};
   snprintf(row.name, sizeof row.name, "%s", name);
   if (times) {
     row.predicted_s = (double)from->busy_ns[0] * 1e-9;
@@ -94,7 +101,8 @@ static void make_rows(joiner *j) {
   out->ops = weft_allocate_array(WEFT_OP_COUNT, sizeof *out->ops);
   out->queues = weft_allocate_array(WEFT_QUEUE_COUNT, sizeof *out->queues);
   for (int op = 0; op < WEFT_OP_COUNT; ++op)
-    if (j->ops[op].events) out->ops[out->op_count++] = make_row(weft_op_name((weft_op)op), &j->ops[op], out->times_comparable);
+    if (j->ops[op].events)
+      out->ops[out->op_count++] = make_row(weft_op_name((weft_op)op), &j->ops[op], out->times_comparable);
   for (int q = 0; q < WEFT_QUEUE_COUNT; ++q)
     if (j->queues[q].events)
       out->queues[out->queue_count++] = make_row(weft_queue_name((weft_queue)q), &j->queues[q], out->times_comparable);
@@ -121,18 +129,22 @@ static double median_error(const joiner *j, uint32_t step_count) {
 }
 
 static weft_status same_schedule(const weft_trace_header *p, const weft_trace_header *m) {
-  if (p->schedule_hash == m->schedule_hash && p->step_count == m->step_count && p->body == m->body && p->iterations == m->iterations)
+  if (p->schedule_hash == m->schedule_hash && p->step_count == m->step_count && p->body == m->body &&
+      p->iterations == m->iterations)
     return NULL;
-  return weft_error(WEFT_INVALID, "the traces are of different schedules: 0x%016" PRIx64 " (%s on %s, %" PRIu32 " steps) and 0x%016"
-                    PRIx64 " (%s on %s, %" PRIu32 " steps); compare the trace of `weft sim` with that of `weft run` of one schedule file",
-                    p->schedule_hash, p->network, p->machine, p->step_count, m->schedule_hash, m->network, m->machine, m->step_count);
+  return weft_error(
+      WEFT_INVALID,
+      "the traces are of different schedules: 0x%016" PRIx64 " (%s on %s, %" PRIu32 " steps) and 0x%016" PRIx64
+      " (%s on %s, %" PRIu32 " steps); compare the trace of `weft sim` with that of `weft run` of one schedule file",
+      p->schedule_hash, p->network, p->machine, p->step_count, m->schedule_hash, m->network, m->machine, m->step_count);
 }
 
 weft_status weft_compare(const weft_trace *predicted, const weft_trace *measured, weft_comparison **out_comparison) {
   const weft_trace_header *p = &predicted->header, *m = &measured->header;
   WEFT_TRY(same_schedule(p, m));
   weft_comparison *out = weft_allocate(sizeof *out);
-  joiner j = {.traces = {predicted, measured}, .out = out, .steps = weft_allocate_array(p->step_count, sizeof *j.steps)};
+  joiner j = {
+      .traces = {predicted, measured}, .out = out, .steps = weft_allocate_array(p->step_count, sizeof *j.steps)};
   memcpy(out->predicted_on, p->timed_on, sizeof out->predicted_on);
   memcpy(out->measured_on, m->timed_on, sizeof out->measured_on);
   out->times_comparable = p->timed_on[0] && strcmp(p->timed_on, m->timed_on) == 0;
@@ -191,32 +203,36 @@ static weft_table *make_table(const weft_comparison *c, weft_table_form form) {
 
 static void print_text(const weft_comparison *c, FILE *out) {
   char predicted[32], measured[32];
-  fprintf(out, "%" PRIu64 " events joined, %" PRIu64 " only predicted, %" PRIu64 " only measured: %.4g %% of the steps covered\n",
+  fprintf(out,
+          "%" PRIu64 " events joined, %" PRIu64 " only predicted, %" PRIu64
+          " only measured: %.4g %% of the steps covered\n",
           c->joined, c->only_predicted, c->only_measured, c->coverage_pct);
   if (c->same_work) {
     fprintf(out, "work: the same bytes and FLOPs on every joined event\n");
   } else {
-    fprintf(out, "work: bytes or FLOPs differ on %" PRIu64 " of %" PRIu64 " joined events\n", c->work_differs, c->joined);
+    fprintf(out, "work: bytes or FLOPs differ on %" PRIu64 " of %" PRIu64 " joined events\n", c->work_differs,
+            c->joined);
   }
   if (c->times_comparable) {
     fprintf(out, "time: predicted %s, measured %s, error %+.3g %%; median |error| of a step %.3g %%\n\n",
             weft_text_seconds(c->predicted_s, predicted), weft_text_seconds(c->measured_s, measured), c->error_pct,
             c->median_step_error_pct);
   } else {
-    fprintf(out, "time: not compared: the prediction is of %s, the measurement of %s\n\n", c->predicted_on, c->measured_on);
+    fprintf(out, "time: not compared: the prediction is of %s, the measurement of %s\n\n", c->predicted_on,
+            c->measured_on);
   }
 }
 
 static json_t *real_or_null(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 static json_t *make_json(const weft_comparison *c) {
-  return json_pack("{s:I, s:I, s:I, s:f, s:b, s:I, s:b, s:s, s:s, s:o, s:o, s:o, s:o}",
-                   "joined", (json_int_t)c->joined, "only_predicted", (json_int_t)c->only_predicted,
-                   "only_measured", (json_int_t)c->only_measured, "coverage_pct", c->coverage_pct, "same_work", (int)c->same_work,
-                   "work_differs", (json_int_t)c->work_differs, "times_comparable", (int)c->times_comparable,
-                   "predicted_on", c->predicted_on, "measured_on", c->measured_on,
-                   "predicted_s", real_or_null(c->predicted_s), "measured_s", real_or_null(c->measured_s),
-                   "error_pct", real_or_null(c->error_pct), "median_step_error_pct", real_or_null(c->median_step_error_pct));
+  return json_pack("{s:I, s:I, s:I, s:f, s:b, s:I, s:b, s:s, s:s, s:o, s:o, s:o, s:o}", "joined", (json_int_t)c->joined,
+                   "only_predicted", (json_int_t)c->only_predicted, "only_measured", (json_int_t)c->only_measured,
+                   "coverage_pct", c->coverage_pct, "same_work", (int)c->same_work, "work_differs",
+                   (json_int_t)c->work_differs, "times_comparable", (int)c->times_comparable, "predicted_on",
+                   c->predicted_on, "measured_on", c->measured_on, "predicted_s", real_or_null(c->predicted_s),
+                   "measured_s", real_or_null(c->measured_s), "error_pct", real_or_null(c->error_pct),
+                   "median_step_error_pct", real_or_null(c->median_step_error_pct));
 }
 
 void weft_comparison_print(const weft_comparison *comparison, weft_table_form form, FILE *out) {

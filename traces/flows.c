@@ -23,7 +23,8 @@ static uint32_t root_of(const weft_schedule *schedule, uint32_t tensor) {
 static void add_edge(edge_list *list, const weft_schedule *schedule, uint32_t from, uint32_t to) {
   if (from == WEFT_NONE || from >= to || (from < schedule->body) != (to < schedule->body)) return;
   weft_step_kind source = schedule->steps[from].kind, target = schedule->steps[to].kind;
-  if (!(source == WEFT_STREAM_IN && target == WEFT_COMPUTE) && !(source == WEFT_COMPUTE && target == WEFT_STREAM_OUT)) return;
+  if (!(source == WEFT_STREAM_IN && target == WEFT_COMPUTE) && !(source == WEFT_COMPUTE && target == WEFT_STREAM_OUT))
+    return;
   for (uint32_t i = list->count; i > 0 && list->edges[i - 1].to == to; --i)
     if (list->edges[i - 1].from == from) return;
   if (list->count == list->room) {

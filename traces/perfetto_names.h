@@ -6,8 +6,12 @@
 
 // Perfetto's own numbers.
 enum {
-  PERFETTO_SLICE_BEGIN = 1, PERFETTO_SLICE_END = 2, PERFETTO_INSTANT = 3, PERFETTO_COUNTER = 4,
-  PERFETTO_STATE_CLEARED = 1, PERFETTO_STATE_NEEDED = 2,
+  PERFETTO_SLICE_BEGIN = 1,
+  PERFETTO_SLICE_END = 2,
+  PERFETTO_INSTANT = 3,
+  PERFETTO_COUNTER = 4,
+  PERFETTO_STATE_CLEARED = 1,
+  PERFETTO_STATE_NEEDED = 2,
   PERFETTO_ORDER_BY_RANK = 3,
   PERFETTO_UNIT_BYTES = 3,
 };
@@ -18,7 +22,15 @@ enum { CATEGORY_HEADER = WEFT_QUEUE_COUNT + 1 };
 
 // Annotations of slices, interned as number + 1.
 typedef enum slice_annotation {
-  SLICE_STEP, SLICE_OP, SLICE_ITERATION, SLICE_LAYER, SLICE_PHASE, SLICE_BYTES, SLICE_FLOPS, SLICE_BUSY, SLICE_LANE,
+  SLICE_STEP,
+  SLICE_OP,
+  SLICE_ITERATION,
+  SLICE_LAYER,
+  SLICE_PHASE,
+  SLICE_BYTES,
+  SLICE_FLOPS,
+  SLICE_BUSY,
+  SLICE_LANE,
   SLICE_ANNOTATION_COUNT
 } slice_annotation;
 static const char *const slice_annotation_names[SLICE_ANNOTATION_COUNT] = {
@@ -26,8 +38,17 @@ static const char *const slice_annotation_names[SLICE_ANNOTATION_COUNT] = {
 
 // Annotations of the header, spelled out in place.
 typedef enum header_annotation {
-  HEADER_FORMAT, HEADER_KIND, HEADER_SCHEDULE, HEADER_STEPS, HEADER_BODY, HEADER_ITERATIONS, HEADER_NETWORK, HEADER_MACHINE,
-  HEADER_TIMED_ON, HEADER_MAKER, HEADER_ANNOTATION_COUNT
+  HEADER_FORMAT,
+  HEADER_KIND,
+  HEADER_SCHEDULE,
+  HEADER_STEPS,
+  HEADER_BODY,
+  HEADER_ITERATIONS,
+  HEADER_NETWORK,
+  HEADER_MACHINE,
+  HEADER_TIMED_ON,
+  HEADER_MAKER,
+  HEADER_ANNOTATION_COUNT
 } header_annotation;
 static const char *const header_annotation_names[HEADER_ANNOTATION_COUNT] = {
     "format", "kind", "schedule_hash", "steps", "body", "iterations", "network", "machine", "timed_on", "maker"};
@@ -36,10 +57,14 @@ static const char *const header_annotation_names[HEADER_ANNOTATION_COUNT] = {
 
 // Track numbers: "WEFT" in the upper half, then the kind of trace, so that a simulated and a measured file may be
 // concatenated; then 0 for the process, queues and lanes, counters.
-static inline uint64_t track_base(weft_trace_kind kind) { return UINT64_C(0x57454654) << 32 | ((uint64_t)kind + 1) << 8; }
+static inline uint64_t track_base(weft_trace_kind kind) {
+  return UINT64_C(0x57454654) << 32 | ((uint64_t)kind + 1) << 8;
+}
 static inline uint64_t slice_track(weft_trace_kind kind, uint32_t queue, uint32_t lane) {
   return track_base(kind) + 1 + queue * WEFT_TRACE_LANES + lane;
 }
-static inline uint64_t counter_track(weft_trace_kind kind, uint32_t counter) { return track_base(kind) + 128 + counter; }
+static inline uint64_t counter_track(weft_trace_kind kind, uint32_t counter) {
+  return track_base(kind) + 128 + counter;
+}
 
 #endif

@@ -1,6 +1,7 @@
-// Reads back what perfetto_write_io.c wrote, and nothing else: a file of another program, or one that was cut or changed,
-// is refused with the byte offset (of the unpacked stream) at which it stopped making sense. Packets are framed here and
-// unpacked by protobuf-c one at a time into a block of fixed size, so a hostile packet can ask for no more than that.
+// Reads back what perfetto_write_io.c wrote, and nothing else: a file of another program, or one that was cut or
+// changed, is refused with the byte offset (of the unpacked stream) at which it stopped making sense. Packets are
+// framed here and unpacked by protobuf-c one at a time into a block of fixed size, so a hostile packet can ask for no
+// more than that.
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -15,10 +16,10 @@
 #include "traces/perfetto_names.h"
 
 enum {
-  PACKET_BYTES = 64 << 10,   // ours are below 1 KiB but for long names
+  PACKET_BYTES = 64 << 10,  // ours are below 1 KiB but for long names
   UNPACK_BYTES = 512 << 10,
-  INFLATE_RATIO = 256,       // ours are around 10
-  SPARE_STEPS = 4096,        // a step takes more than a byte; small files may lack the events of some
+  INFLATE_RATIO = 256,  // ours are around 10
+  SPARE_STEPS = 4096,   // a step takes more than a byte; small files may lack the events of some
   IIDS = 32
 };
 
@@ -35,7 +36,7 @@ typedef struct trace_reader {
   _Alignas(16) uint8_t memory[UNPACK_BYTES];
   size_t memory_used;
   uint64_t packets;
-  weft_trace *trace;                       // NULL before the header
+  weft_trace *trace;                           // NULL before the header
   int8_t queue_of[IIDS], annotation_of[IIDS];  // interned number -> meaning, -1 unknown
   open_slice open[WEFT_QUEUE_COUNT * WEFT_TRACE_LANES];
   uint64_t *flow_ids;
@@ -71,14 +72,16 @@ static weft_status read_bytes(trace_reader *reader, void *out, uint32_t count, b
   reader->read_bytes += got > 0 ? (uint64_t)got : 0;
   int code = Z_OK;
   const char *reason = gzerror(reader->file, &code);
-  if (got < 0 || code != Z_OK) return malformed(reader, "cannot be read: %s", code == Z_ERRNO ? strerror(errno) : reason);
+  if (got < 0 || code != Z_OK)
+    return malformed(reader, "cannot be read: %s", code == Z_ERRNO ? strerror(errno) : reason);
   if (reader->read_bytes / INFLATE_RATIO > reader->file_bytes + 16)
     return malformed(reader, "unpacks to more than %d times its %" PRIu64 " bytes", INFLATE_RATIO, reader->file_bytes);
   if (out_end && got == 0) {
     *out_end = true;
     return NULL;
   }
-  if ((uint32_t)got < count) return malformed(reader, "cut short: %" PRIu32 " more bytes should follow", count - (uint32_t)got);
+  if ((uint32_t)got < count)
+    return malformed(reader, "cut short: %" PRIu32 " more bytes should follow", count - (uint32_t)got);
   return NULL;
 }
 
@@ -88,7 +91,8 @@ static weft_status read_packet(trace_reader *reader, uint32_t *out_bytes, bool *
   uint8_t byte = 0;
   WEFT_TRY(read_bytes(reader, &byte, 1, out_end));
   if (*out_end) return NULL;
-  if (byte != 0x0a) return malformed(reader, "byte 0x%02x where a packet's tag 0x0a should be; not a Perfetto trace?", byte);
+  if (byte != 0x0a)
+    return malformed(reader, "byte 0x%02x where a packet's tag 0x0a should be; not a Perfetto trace?", byte);
   uint64_t length = 0;
   int shift = 0;
   do {
@@ -139,7 +143,8 @@ static weft_status read_names(trace_reader *reader, const Perfetto__Protos__Inte
     uint64_t steps = reader->trace ? reader->trace->header.step_count : 0;
     if (!entry->has_iid || entry->iid == 0 || entry->iid > steps)
       return malformed(reader, "slice name %" PRIu64 " of a schedule with %" PRIu64 " steps", entry->iid, steps);
-    if (!is_text(entry->name) || !entry->name[0]) return malformed(reader, "slice name %" PRIu64 " is not UTF-8 text", entry->iid);
+    if (!is_text(entry->name) || !entry->name[0])
+      return malformed(reader, "slice name %" PRIu64 " is not UTF-8 text", entry->iid);
     char **name = &reader->trace->step_names[entry->iid - 1];
     if (*name) return malformed(reader, "slice name %" PRIu64 " is given twice", entry->iid);
     *name = weft_copy_text(entry->name);
@@ -208,9 +213,11 @@ static weft_status read_header(trace_reader *reader, const Perfetto__Protos__Tra
 }
 
 // Index into reader->open for a slice's track.
-static weft_status find_track(const trace_reader *reader, const Perfetto__Protos__TrackEvent *event, uint32_t *out_track) {
+static weft_status find_track(const trace_reader *reader, const Perfetto__Protos__TrackEvent *event,
+                              uint32_t *out_track) {
   uint64_t first = slice_track(reader->trace->header.kind, 0, 0);
-  if (!event->has_track_uuid || event->track_uuid < first || event->track_uuid - first >= WEFT_QUEUE_COUNT * WEFT_TRACE_LANES)
+  if (!event->has_track_uuid || event->track_uuid < first ||
+      event->track_uuid - first >= WEFT_QUEUE_COUNT * WEFT_TRACE_LANES)
     return malformed(reader, "a slice on track %" PRIu64 ", which is no queue's", event->track_uuid);
   *out_track = (uint32_t)(event->track_uuid - first);
   return NULL;
@@ -224,17 +231,21 @@ static weft_status read_op(trace_reader *reader, uint32_t step, const Perfetto__
   if (*known) return malformed(reader, "step %" PRIu32 " is both %s and %s", step, *known, name);
   weft_op op = WEFT_OP_COUNT;
   weft_status status = weft_op_parse(name, &op);
-  if (status) return weft_status_prefix(status, "%s: packet %" PRIu64 " at byte %" PRIu64 ": ", reader->path, reader->packets, reader->packet_offset);
+  if (status)
+    return weft_status_prefix(status, "%s: packet %" PRIu64 " at byte %" PRIu64 ": ", reader->path, reader->packets,
+                              reader->packet_offset);
   *known = weft_copy_text(name);
   return NULL;
 }
 
-static weft_status fill_event(trace_reader *reader, Perfetto__Protos__DebugAnnotation *const *found, weft_trace_event *event) {
+static weft_status fill_event(trace_reader *reader, Perfetto__Protos__DebugAnnotation *const *found,
+                              weft_trace_event *event) {
   const weft_trace_header *header = &reader->trace->header;
   uint64_t step = 0, iteration = 0, lane = 0;
   if (header->step_count == 0) return malformed(reader, "a slice of a schedule without steps");
   WEFT_TRY(read_number(reader, found[SLICE_STEP], "step", 0, header->step_count - 1, &step));
-  WEFT_TRY(read_number(reader, found[SLICE_ITERATION], "iteration", 0, weft_trace_runs(header, (uint32_t)step) - 1, &iteration));
+  WEFT_TRY(read_number(reader, found[SLICE_ITERATION], "iteration", 0, weft_trace_runs(header, (uint32_t)step) - 1,
+                       &iteration));
   WEFT_TRY(read_number(reader, found[SLICE_LANE], "lane", 0, WEFT_TRACE_MAKER_LANES - 1, &lane));
   WEFT_TRY(read_number(reader, found[SLICE_BYTES], "bytes", 0, UINT64_MAX, &event->bytes));
   WEFT_TRY(read_number(reader, found[SLICE_BUSY], "busy_ns", 0, WEFT_TRACE_TIME_LIMIT, &event->busy_ns));
@@ -290,17 +301,21 @@ static weft_status end_slice(trace_reader *reader, uint64_t time_ns, const Perfe
   kept->end_ns = time_ns;
   weft_trace_sink sink = weft_trace_sink_of(reader->trace);
   weft_status status = sink.event(sink.context, kept);
-  return weft_status_prefix(status, "%s: packet %" PRIu64 " at byte %" PRIu64 ": ", reader->path, reader->packets, reader->packet_offset);
+  return weft_status_prefix(status, "%s: packet %" PRIu64 " at byte %" PRIu64 ": ", reader->path, reader->packets,
+                            reader->packet_offset);
 }
 
 static weft_status read_counter(trace_reader *reader, uint64_t time_ns, const Perfetto__Protos__TrackEvent *event) {
   uint64_t first = counter_track(reader->trace->header.kind, 0);
   if (!event->has_track_uuid || event->track_uuid < first || event->track_uuid - first >= WEFT_COUNTER_COUNT ||
       !event->has_double_counter_value)
-    return malformed(reader, "a counter on track %" PRIu64 ", which is none of Weft's, or without a value", event->track_uuid);
+    return malformed(reader, "a counter on track %" PRIu64 ", which is none of Weft's, or without a value",
+                     event->track_uuid);
   weft_trace_sink sink = weft_trace_sink_of(reader->trace);
-  weft_status status = sink.counter(sink.context, (weft_counter)(event->track_uuid - first), time_ns, event->double_counter_value);
-  return weft_status_prefix(status, "%s: packet %" PRIu64 " at byte %" PRIu64 ": ", reader->path, reader->packets, reader->packet_offset);
+  weft_status status =
+      sink.counter(sink.context, (weft_counter)(event->track_uuid - first), time_ns, event->double_counter_value);
+  return weft_status_prefix(status, "%s: packet %" PRIu64 " at byte %" PRIu64 ": ", reader->path, reader->packets,
+                            reader->packet_offset);
 }
 
 static weft_status take_event(trace_reader *reader, const Perfetto__Protos__TracePacket *packet) {
@@ -342,7 +357,8 @@ static weft_status read_packets(trace_reader *reader) {
   }
   if (!reader->trace) return malformed(reader, "the file ends before Weft's header");
   for (uint32_t t = 0; t < WEFT_QUEUE_COUNT * WEFT_TRACE_LANES; ++t)
-    if (reader->open[t].open) return malformed(reader, "the file ends inside the slice of step %" PRIu32, reader->open[t].event.step);
+    if (reader->open[t].open)
+      return malformed(reader, "the file ends inside the slice of step %" PRIu32, reader->open[t].event.step);
   return NULL;
 }
 

@@ -1,5 +1,5 @@
-// Writes Perfetto's native format. A file is a row of packets; every packet is made by protobuf-c in one buffer and goes
-// through zlib, which also writes plain files ("transparently"), so there is one path for both.
+// Writes Perfetto's native format. A file is a row of packets; every packet is made by protobuf-c in one buffer and
+// goes through zlib, which also writes plain files ("transparently"), so there is one path for both.
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -27,7 +27,7 @@ struct weft_trace_writer {
   uint32_t held_count;
   uint8_t *buffer;
   size_t buffer_bytes;
-  uint64_t *flow_ids;      // room for the step with most arrows
+  uint64_t *flow_ids;  // room for the step with most arrows
   bool track_open[WEFT_QUEUE_COUNT][WEFT_TRACE_LANES], counter_open[WEFT_COUNTER_COUNT];
   uint64_t track_end[WEFT_QUEUE_COUNT][WEFT_TRACE_LANES];  // of the last slice drawn there
 };
@@ -115,12 +115,16 @@ static weft_status write_header(weft_trace_writer *writer) {
   const weft_trace_header *header = &writer->header;
   char hash[24];
   snprintf(hash, sizeof hash, "0x%016" PRIx64, header->schedule_hash);
-  const char *texts[HEADER_ANNOTATION_COUNT] = {
-      [HEADER_KIND] = weft_trace_kind_name(header->kind), [HEADER_SCHEDULE] = hash, [HEADER_NETWORK] = header->network,
-      [HEADER_MACHINE] = header->machine, [HEADER_TIMED_ON] = header->timed_on, [HEADER_MAKER] = header->maker};
-  uint64_t numbers[HEADER_ANNOTATION_COUNT] = {
-      [HEADER_FORMAT] = HEADER_FORMAT_VERSION, [HEADER_STEPS] = header->step_count, [HEADER_BODY] = header->body,
-      [HEADER_ITERATIONS] = header->iterations};
+  const char *texts[HEADER_ANNOTATION_COUNT] = {[HEADER_KIND] = weft_trace_kind_name(header->kind),
+                                                [HEADER_SCHEDULE] = hash,
+                                                [HEADER_NETWORK] = header->network,
+                                                [HEADER_MACHINE] = header->machine,
+                                                [HEADER_TIMED_ON] = header->timed_on,
+                                                [HEADER_MAKER] = header->maker};
+  uint64_t numbers[HEADER_ANNOTATION_COUNT] = {[HEADER_FORMAT] = HEADER_FORMAT_VERSION,
+                                               [HEADER_STEPS] = header->step_count,
+                                               [HEADER_BODY] = header->body,
+                                               [HEADER_ITERATIONS] = header->iterations};
   Perfetto__Protos__DebugAnnotation annotations[HEADER_ANNOTATION_COUNT], *list[HEADER_ANNOTATION_COUNT];
   for (uint32_t a = 0; a < HEADER_ANNOTATION_COUNT; ++a) {
     perfetto__protos__debug_annotation__init(list[a] = &annotations[a]);
@@ -185,9 +189,12 @@ static weft_status choose_lane(weft_trace_writer *writer, const weft_trace_event
 static void annotate(Perfetto__Protos__DebugAnnotation annotations[SLICE_ANNOTATION_COUNT],
                      Perfetto__Protos__DebugAnnotation *list[SLICE_ANNOTATION_COUNT], const weft_step *step,
                      const weft_trace_event *event) {
-  const char *texts[SLICE_ANNOTATION_COUNT] = {[SLICE_OP] = weft_op_name(step->op), [SLICE_PHASE] = weft_phase_name(step->phase)};
-  uint64_t numbers[SLICE_ANNOTATION_COUNT] = {[SLICE_STEP] = event->step, [SLICE_ITERATION] = event->iteration,
-                                              [SLICE_BYTES] = event->bytes, [SLICE_BUSY] = event->busy_ns,
+  const char *texts[SLICE_ANNOTATION_COUNT] = {
+      [SLICE_OP] = weft_op_name(step->op), [SLICE_PHASE] = weft_phase_name(step->phase)};
+  uint64_t numbers[SLICE_ANNOTATION_COUNT] = {[SLICE_STEP] = event->step,
+                                              [SLICE_ITERATION] = event->iteration,
+                                              [SLICE_BYTES] = event->bytes,
+                                              [SLICE_BUSY] = event->busy_ns,
                                               [SLICE_LANE] = event->lane};
   for (uint32_t a = 0; a < SLICE_ANNOTATION_COUNT; ++a) {
     Perfetto__Protos__DebugAnnotation *annotation = list[a] = &annotations[a];
@@ -208,8 +215,8 @@ static size_t find_flow_ids(weft_trace_writer *writer, const weft_trace_event *e
   const weft_flows *flows = &writer->flows;
   size_t count = 0;
   for (uint32_t f = flows->first[event->step]; f < flows->first[event->step + 1]; ++f)
-    writer->flow_ids[count++] = (uint64_t)writer->header.kind << 62 |
-                                ((uint64_t)event->iteration * flows->count + flows->numbers[f] + 1);
+    writer->flow_ids[count++] =
+        (uint64_t)writer->header.kind << 62 | ((uint64_t)event->iteration * flows->count + flows->numbers[f] + 1);
   return count;
 }
 
@@ -292,7 +299,8 @@ static weft_status take_event(void *context, const weft_trace_event *event) {
 
 static weft_status open_counter_track(weft_trace_writer *writer, weft_counter counter) {
   bool mesh = writer->schedule->machine->kind == WEFT_MESH;
-  const char *names[WEFT_COUNTER_COUNT] = {mesh ? "memory in use per core" : "memory in use", "stream-in rate", "stream-out rate"};
+  const char *names[WEFT_COUNTER_COUNT] = {mesh ? "memory in use per core" : "memory in use", "stream-in rate",
+                                           "stream-out rate"};
   char *name = weft_format("%s (%s)", names[counter], weft_trace_kind_name(writer->header.kind));
   Perfetto__Protos__CounterDescriptor about = PERFETTO__PROTOS__COUNTER_DESCRIPTOR__INIT;
   about.has_unit = counter == WEFT_COUNTER_MEMORY;
@@ -347,7 +355,8 @@ void weft_trace_writer_abandon(weft_trace_writer *writer) {
   writer_free(writer);
 }
 
-static weft_trace_writer *writer_create(const char *path, const weft_schedule *schedule, const weft_trace_header *header) {
+static weft_trace_writer *writer_create(const char *path, const weft_schedule *schedule,
+                                        const weft_trace_header *header) {
   weft_trace_writer *writer = weft_allocate(sizeof *writer);
   writer->path = weft_copy_text(path);
   writer->part = weft_format("%s.part", path);
@@ -402,7 +411,8 @@ weft_status weft_trace_writer_close(weft_trace_writer *writer) {
   errno = 0;
   int closed = gzclose_w(writer->file);
   if (!status && (closed != Z_OK || rename(writer->part, writer->path) != 0))
-    status = weft_error(WEFT_FAILED, "%s: cannot write: %s", writer->path, errno ? strerror(errno) : "the file could not be closed");
+    status = weft_error(WEFT_FAILED, "%s: cannot write: %s", writer->path,
+                        errno ? strerror(errno) : "the file could not be closed");
   if (status) unlink(writer->part);
   writer_free(writer);
   return status;

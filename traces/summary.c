@@ -69,23 +69,26 @@ static void print_text(const weft_trace *trace, const char *problem, FILE *out) 
   fprintf(out, "%s trace of %s on %s, schedule 0x%016" PRIx64 "\n", weft_trace_kind_name(header->kind), header->network,
           header->machine, header->schedule_hash);
   fprintf(out, "times of %s, by %s\n", header->timed_on, header->maker);
-  fprintf(out, "%" PRIu64 " events of %" PRIu32 " steps (%" PRIu32 " of them run %" PRIu32 " times), %" PRIu64 " arrows, %" PRIu64
-          " counter samples; %s from first start to last end\n", trace->event_count, header->step_count, header->body,
-          header->iterations, trace->flows, trace->counter_samples, weft_text_seconds(weft_trace_span_s(trace), span));
-  fprintf(out, "%s%s\n\n", problem ? "not as the schedule has it: " : "complete: every step ran as often as it should", problem ? problem : "");
+  fprintf(out,
+          "%" PRIu64 " events of %" PRIu32 " steps (%" PRIu32 " of them run %" PRIu32 " times), %" PRIu64
+          " arrows, %" PRIu64 " counter samples; %s from first start to last end\n",
+          trace->event_count, header->step_count, header->body, header->iterations, trace->flows,
+          trace->counter_samples, weft_text_seconds(weft_trace_span_s(trace), span));
+  fprintf(out, "%s%s\n\n", problem ? "not as the schedule has it: " : "complete: every step ran as often as it should",
+          problem ? problem : "");
 }
 
 static json_t *make_json(const weft_trace *trace, const char *problem) {
   const weft_trace_header *header = &trace->header;
   char hash[24];
   snprintf(hash, sizeof hash, "0x%016" PRIx64, header->schedule_hash);
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:s?}",
-                   "kind", weft_trace_kind_name(header->kind), "network", header->network, "machine", header->machine,
-                   "timed_on", header->timed_on, "maker", header->maker, "schedule_hash", hash,
-                   "steps", (json_int_t)header->step_count, "body", (json_int_t)header->body,
-                   "iterations", (json_int_t)header->iterations, "events", (json_int_t)trace->event_count,
-                   "flows", (json_int_t)trace->flows, "counter_samples", (json_int_t)trace->counter_samples,
-                   "span_s", weft_trace_span_s(trace), "complete", problem == NULL, "problem", problem);
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:b, s:s?}", "kind",
+                   weft_trace_kind_name(header->kind), "network", header->network, "machine", header->machine,
+                   "timed_on", header->timed_on, "maker", header->maker, "schedule_hash", hash, "steps",
+                   (json_int_t)header->step_count, "body", (json_int_t)header->body, "iterations",
+                   (json_int_t)header->iterations, "events", (json_int_t)trace->event_count, "flows",
+                   (json_int_t)trace->flows, "counter_samples", (json_int_t)trace->counter_samples, "span_s",
+                   weft_trace_span_s(trace), "complete", problem == NULL, "problem", problem);
 }
 
 void weft_trace_print_summary(const weft_trace *trace, weft_table_form form, FILE *out) {

@@ -34,18 +34,22 @@ weft_trace_header weft_trace_header_make(const weft_schedule *schedule, weft_tra
 
 weft_status weft_trace_event_admit(const weft_trace_header *header, weft_trace_event *event) {
   if (event->step >= header->step_count)
-    return weft_error(WEFT_INVALID, "trace event of step %" PRIu32 ": the schedule has steps 0 to %" PRId64, event->step,
-                      (int64_t)header->step_count - 1);
+    return weft_error(WEFT_INVALID, "trace event of step %" PRIu32 ": the schedule has steps 0 to %" PRId64,
+                      event->step, (int64_t)header->step_count - 1);
   if (event->step >= header->body) event->iteration = 0;
   if (event->iteration >= weft_trace_runs(header, event->step))
-    return weft_error(WEFT_INVALID, "trace event of step %" PRIu32 ": iteration %" PRIu32 ", but it runs %" PRIu32 " times",
+    return weft_error(WEFT_INVALID,
+                      "trace event of step %" PRIu32 ": iteration %" PRIu32 ", but it runs %" PRIu32 " times",
                       event->step, event->iteration, weft_trace_runs(header, event->step));
   if ((uint32_t)event->queue >= WEFT_QUEUE_COUNT || event->lane >= WEFT_TRACE_MAKER_LANES)
-    return weft_error(WEFT_INVALID, "trace event of step %" PRIu32 ": queue %d, lane %d; there are %d queues with lanes 0 and 1",
+    return weft_error(WEFT_INVALID,
+                      "trace event of step %" PRIu32 ": queue %d, lane %d; there are %d queues with lanes 0 and 1",
                       event->step, (int)event->queue, event->lane, WEFT_QUEUE_COUNT);
   if (event->start_ns > event->end_ns || event->end_ns >= WEFT_TRACE_TIME_LIMIT)
-    return weft_error(WEFT_INVALID, "trace event of step %" PRIu32 ": from %" PRIu64 " to %" PRIu64
-                      " ns; the end may not be before the start nor beyond 2^62", event->step, event->start_ns, event->end_ns);
+    return weft_error(WEFT_INVALID,
+                      "trace event of step %" PRIu32 ": from %" PRIu64 " to %" PRIu64
+                      " ns; the end may not be before the start nor beyond 2^62",
+                      event->step, event->start_ns, event->end_ns);
   if (!isfinite(event->flops) || event->flops < 0)
     return weft_error(WEFT_INVALID, "trace event of step %" PRIu32 ": %g FLOPs", event->step, event->flops);
   return NULL;
@@ -53,9 +57,11 @@ weft_status weft_trace_event_admit(const weft_trace_header *header, weft_trace_e
 
 weft_status weft_trace_counter_admit(weft_counter counter, uint64_t time_ns, double value) {
   if ((uint32_t)counter >= WEFT_COUNTER_COUNT)
-    return weft_error(WEFT_INVALID, "trace counter %d: there are counters 0 to %d", (int)counter, WEFT_COUNTER_COUNT - 1);
+    return weft_error(WEFT_INVALID, "trace counter %d: there are counters 0 to %d", (int)counter,
+                      WEFT_COUNTER_COUNT - 1);
   if (!isfinite(value) || time_ns >= WEFT_TRACE_TIME_LIMIT)
-    return weft_error(WEFT_INVALID, "trace counter %d: value %g at %" PRIu64 " ns; finite values before 2^62 ns are kept",
+    return weft_error(WEFT_INVALID,
+                      "trace counter %d: value %g at %" PRIu64 " ns; finite values before 2^62 ns are kept",
                       (int)counter, value, time_ns);
   return NULL;
 }

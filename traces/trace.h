@@ -2,12 +2,12 @@
 //
 // An event is one run of one step: which step of the schedule (whose hash is in the header), in which iteration,
 // from when to when. Both makers, sim (predicted) and runtime (measured), speak through a sink and do not know what
-// becomes of it. Times are integer nanoseconds from the start of the run. Steps that run once (numbers from `body` on) are
-// always iteration 0 in a trace: sinks put that right whatever the maker says, so that two makers' events join.
+// becomes of it. Times are integer nanoseconds from the start of the run. Steps that run once (numbers from `body` on)
+// are always iteration 0 in a trace: sinks put that right whatever the maker says, so that two makers' events join.
 //
 // The file format is Perfetto's (perfetto.dev/docs/reference/trace-packet-proto); docs/traces.md says what we put where
-// and how to look at it. Two of our files, one simulated and one measured, may be concatenated (`cat`): Perfetto then shows
-// both, one above the other. weft_trace_read wants one trace per file.
+// and how to look at it. Two of our files, one simulated and one measured, may be concatenated (`cat`): Perfetto then
+// shows both, one above the other. weft_trace_read wants one trace per file.
 #ifndef WEFT_TRACES_TRACE_H
 #define WEFT_TRACES_TRACE_H
 
@@ -31,9 +31,9 @@ typedef struct weft_trace_header {
   uint64_t schedule_hash;
   uint32_t step_count, body, iterations;  // of the schedule
   char network[96], machine[64];          // machine: the schedule's
-  char timed_on[64];   // the computer whose time this is: simulated: the machine file's `host` if measured, else its
-                       // name; measured: weft_machine_host_identity
-  char maker[64];      // "sim region", "runtime cpu 2 threads"
+  char timed_on[64];  // the computer whose time this is: simulated: the machine file's `host` if measured, else its
+                      // name; measured: weft_machine_host_identity
+  char maker[64];     // "sim region", "runtime cpu 2 threads"
 } weft_trace_header;
 
 // All fields of a header from the schedule. `maker` is cut to fit; timed_on is filled as documented above for `kind`.
@@ -42,11 +42,11 @@ weft_trace_header weft_trace_header_make(const weft_schedule *schedule, weft_tra
 typedef struct weft_trace_event {
   uint32_t step, iteration;
   weft_queue queue;
-  uint8_t lane;          // 0 or 1: which half of a double-buffered stream; 0 elsewhere
+  uint8_t lane;               // 0 or 1: which half of a double-buffered stream; 0 elsewhere
   uint64_t start_ns, end_ns;  // first chunk's start to last chunk's end
-  uint64_t busy_ns;      // of that, working rather than waiting for a partner's chunk
-  uint64_t bytes;        // moved or touched, as done
-  double flops;          // as done
+  uint64_t busy_ns;           // of that, working rather than waiting for a partner's chunk
+  uint64_t bytes;             // moved or touched, as done
+  double flops;               // as done
 } weft_trace_event;
 
 typedef enum weft_counter {
@@ -57,8 +57,8 @@ typedef enum weft_counter {
 } weft_counter;
 
 // Where events go. Calls come from one thread at a time, in any order of time. `context` is the sink's own.
-// A sink refuses (WEFT_INVALID) what no step of the schedule can have done: a step, queue, lane or iteration that does not
-// exist, an end before the start, a time that is not a number of this universe (2^62 ns and more).
+// A sink refuses (WEFT_INVALID) what no step of the schedule can have done: a step, queue, lane or iteration that does
+// not exist, an end before the start, a time that is not a number of this universe (2^62 ns and more).
 typedef struct weft_trace_sink {
   void *context;
   weft_status (*event)(void *context, const weft_trace_event *event);
@@ -66,9 +66,9 @@ typedef struct weft_trace_sink {
 } weft_trace_sink;
 
 // The Perfetto file. One track per queue and lane, slices named after the step, category = queue,
-// annotations (step, op, iteration, layer, phase, bytes, flops, busy_ns, lane), a flow from every stream-in slice to the
-// slices that use its weight and from every compute slice to the stream-out slice of its gradient, counter tracks. The
-// names of process and tracks say simulated or measured.
+// annotations (step, op, iteration, layer, phase, bytes, flops, busy_ns, lane), a flow from every stream-in slice to
+// the slices that use its weight and from every compute slice to the stream-out slice of its gradient, counter tracks.
+// The names of process and tracks say simulated or measured.
 //
 // Streamed to disk, gzip when the path ends in ".gz"; PATH.part becomes PATH when all of it is written. Up to 65536
 // events are held back to be sorted by start, so a maker may be that far out of order. Slices that overlap on their
@@ -84,18 +84,19 @@ void weft_trace_writer_abandon(weft_trace_writer *writer);  // frees and leaves 
 // In memory.
 typedef struct weft_trace {
   weft_trace_header header;
-  weft_trace_event *events;   // sorted by (iteration, step, start)
+  weft_trace_event *events;  // sorted by (iteration, step, start)
   uint64_t event_count;
-  char **step_names;          // step_count of them: slice names; NULL where a step has no event
-  char **step_ops;            // op names, likewise
+  char **step_names;  // step_count of them: slice names; NULL where a step has no event
+  char **step_ops;    // op names, likewise
   uint64_t counter_samples, flows;
-  uint64_t event_room;        // of the events array; for trace.c
+  uint64_t event_room;  // of the events array; for trace.c
 } weft_trace;
 
 weft_trace *weft_trace_create(const weft_trace_header *header);
 weft_trace_sink weft_trace_sink_of(weft_trace *trace);  // collects events; needs weft_trace_sort before use
 void weft_trace_sort(weft_trace *trace);
-void weft_trace_name_steps(weft_trace *trace, const weft_schedule *schedule);  // fills names and ops of a collected trace
+void weft_trace_name_steps(weft_trace *trace,
+                           const weft_schedule *schedule);  // fills names and ops of a collected trace
 // WEFT_INVALID with offset for anything malformed: never trusts a length. Memory is a small multiple of the file
 // (of what gzip holds, which may not be more than 256 times the file).
 weft_status weft_trace_read(const char *path, weft_trace **out_trace) WEFT_CHECKED;
@@ -103,38 +104,41 @@ weft_status weft_trace_read(const char *path, weft_trace **out_trace) WEFT_CHECK
 // steps in order of number, every step of the schedule ran as often as it should. Needs a sorted trace.
 weft_status weft_trace_check(const weft_trace *trace) WEFT_CHECKED;
 double weft_trace_span_s(const weft_trace *trace);  // first start to last end; 0 without events
-void weft_trace_destroy(weft_trace *trace);  // takes NULL
+void weft_trace_destroy(weft_trace *trace);         // takes NULL
 
 // Summary: span, and per queue and per op: count, busy time, share of the span, bytes, GB/s, FLOP/s. Lanes of a queue
 // work at once, so shares may exceed 100 %. JSON: one object {"trace": {...}, "rows": [...]}.
 void weft_trace_print_summary(const weft_trace *trace, weft_table_form form, FILE *out);
 
 typedef struct weft_comparison_row {
-  char name[48];               // op or queue
-  uint64_t steps;              // joined events
+  char name[48];   // op or queue
+  uint64_t steps;  // joined events
   uint64_t predicted_bytes, measured_bytes;
   double predicted_flops, measured_flops;
   double predicted_s, measured_s;  // busy time
-  double error_pct;            // 100 * (predicted - measured) / measured; NaN where nothing was measured
+  double error_pct;                // 100 * (predicted - measured) / measured; NaN where nothing was measured
 } weft_comparison_row;
 
 typedef struct weft_comparison {
   uint64_t joined, only_predicted, only_measured;  // events
-  double coverage_pct;         // steps of the schedule all of whose runs are joined, of all its steps
-  bool same_work;              // bytes and FLOPs equal on every joined event
-  uint64_t work_differs;       // joined events where they are not
-  bool times_comparable;       // both are times of the same computer
-  char predicted_on[64], measured_on[64];      // whose times they are
-  double predicted_s, measured_s, error_pct;   // span of the whole step
-  double median_step_error_pct;                // median over steps of |error| of busy time, of steps that took time
-  weft_comparison_row *ops;    uint32_t op_count;
-  weft_comparison_row *queues; uint32_t queue_count;
+  double coverage_pct;                        // steps of the schedule all of whose runs are joined, of all its steps
+  bool same_work;                             // bytes and FLOPs equal on every joined event
+  uint64_t work_differs;                      // joined events where they are not
+  bool times_comparable;                      // both are times of the same computer
+  char predicted_on[64], measured_on[64];     // whose times they are
+  double predicted_s, measured_s, error_pct;  // span of the whole step
+  double median_step_error_pct;               // median over steps of |error| of busy time, of steps that took time
+  weft_comparison_row *ops;
+  uint32_t op_count;
+  weft_comparison_row *queues;
+  uint32_t queue_count;
 } weft_comparison;
 
-// Events are joined by (step, iteration). WEFT_INVALID when the traces are of different schedules, and for nothing else:
-// two simulated traces compare as well (`predicted` is the first). Times of different computers: the work is compared,
-// times_comparable is false and the time fields are NaN. Both traces must be sorted.
-weft_status weft_compare(const weft_trace *predicted, const weft_trace *measured, weft_comparison **out_comparison) WEFT_CHECKED;
+// Events are joined by (step, iteration). WEFT_INVALID when the traces are of different schedules, and for nothing
+// else: two simulated traces compare as well (`predicted` is the first). Times of different computers: the work is
+// compared, times_comparable is false and the time fields are NaN. Both traces must be sorted.
+weft_status weft_compare(const weft_trace *predicted, const weft_trace *measured,
+                         weft_comparison **out_comparison) WEFT_CHECKED;
 // JSON: one object {"comparison": {...}, "rows": [...]}.
 void weft_comparison_print(const weft_comparison *comparison, weft_table_form form, FILE *out);
 void weft_comparison_destroy(weft_comparison *comparison);  // takes NULL

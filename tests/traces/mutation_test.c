@@ -19,7 +19,9 @@
 
 enum { ROUNDS = 2000 };
 
-static size_t pick(uint64_t round, uint64_t index, size_t below) { return (size_t)(weft_random_bits(5, round, index) % below); }
+static size_t pick(uint64_t round, uint64_t index, size_t below) {
+  return (size_t)(weft_random_bits(5, round, index) % below);
+}
 
 static void write_sample(const char *path) {
   weft_trace_header header = sample_header(WEFT_TRACE_MEASURED, "a computer");
@@ -32,7 +34,8 @@ static void write_sample(const char *path) {
   assert_null(status);
 }
 
-// Changes one to four places: a bit, a byte, a run set to 0xff (long varints), a piece copied elsewhere, the end cut off.
+// Changes one to four places: a bit, a byte, a run set to 0xff (long varints), a piece copied elsewhere, the end cut
+// off.
 static size_t mutate(uint8_t *bytes, size_t size, uint64_t round) {
   size_t changes = 1 + pick(round, 0, 4);
   for (size_t c = 1; c <= changes; ++c) {
@@ -43,7 +46,8 @@ static size_t mutate(uint8_t *bytes, size_t size, uint64_t round) {
       case 1: bytes[at] = (uint8_t)pick(round, 10 * c + 3, 256); break;
       case 2: memset(bytes + at, 0xff, run); break;
       case 3: memmove(bytes + at, bytes + pick(round, 10 * c + 3, size - run + 1), run); break;
-      default: if (pick(round, 10 * c + 3, 4) == 0) size = at > 0 ? at : 1;
+      default:
+        if (pick(round, 10 * c + 3, 4) == 0) size = at > 0 ? at : 1;
     }
   }
   return size;

@@ -14,7 +14,14 @@
 
 #include "traces/trace.h"
 
-enum { SAMPLE_STEPS = 14, SAMPLE_BODY = 12, SAMPLE_ITERATIONS = 3, SAMPLE_EVENTS = 38, SAMPLE_FLOWS = 18, SAMPLE_COUNTERS = 9 };
+enum {
+  SAMPLE_STEPS = 14,
+  SAMPLE_BODY = 12,
+  SAMPLE_ITERATIONS = 3,
+  SAMPLE_EVENTS = 38,
+  SAMPLE_FLOWS = 18,
+  SAMPLE_COUNTERS = 9
+};
 
 // Lives as long as the program.
 const weft_schedule *sample_schedule(void);

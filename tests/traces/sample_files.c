@@ -1,5 +1,5 @@
-// Writes the sample traces that other programs' checks look at, and sums a trace up as `weft trace summary` does, so that
-// those checks need traces/ only:
+// Writes the sample traces that other programs' checks look at, and sums a trace up as `weft trace summary` does, so
+// that those checks need traces/ only:
 //   sample_files write FOLDER            simulated.pftrace, measured.pftrace, measured.pftrace.gz, long.pftrace
 //   sample_files trace summary FILE --json
 #include <stdio.h>
@@ -34,7 +34,8 @@ static weft_status write_long(const char *folder) {
   if (status) return status;
   weft_trace_sink sink = weft_trace_writer_sink(writer);
   for (uint32_t i = 0; i < 2 * schedule.iterations && !status; ++i) {
-    weft_trace_event event = {.step = i % 2, .iteration = i / 2, .queue = schedule.steps[i % 2].queue, .start_ns = 10 * (i / 2)};
+    weft_trace_event event = {
+        .step = i % 2, .iteration = i / 2, .queue = schedule.steps[i % 2].queue, .start_ns = 10 * (i / 2)};
     event.end_ns = event.start_ns + (i % 7 ? 10 : 0);
     status = sink.event(sink.context, &event);
   }

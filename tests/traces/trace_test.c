@@ -25,7 +25,8 @@ static void assert_ok(weft_status status) {
 // The status is a failure whose message holds `text`; frees it.
 static void assert_failure(weft_status status, weft_code code, const char *text) {
   assert_non_null(status);
-  if (!strstr(weft_status_message(status), text)) fail_msg("\"%s\" does not hold \"%s\"", weft_status_message(status), text);
+  if (!strstr(weft_status_message(status), text))
+    fail_msg("\"%s\" does not hold \"%s\"", weft_status_message(status), text);
   assert_int_equal(weft_status_code(status), code);
   weft_status_free(status);
 }
@@ -148,7 +149,8 @@ static void streams_more_than_it_holds(void **state) {
   weft_trace_sink sink = weft_trace_writer_sink(writer);
   for (uint32_t i = 0; i < schedule.iterations; ++i)
     for (uint32_t s = 0; s < 2; ++s) {
-      weft_trace_event event = {.step = s, .iteration = i, .queue = schedule.steps[s].queue, .start_ns = 10 * i, .end_ns = 10 * i + 10};
+      weft_trace_event event = {
+          .step = s, .iteration = i, .queue = schedule.steps[s].queue, .start_ns = 10 * i, .end_ns = 10 * i + 10};
       assert_ok(sink.event(sink.context, &event));
     }
   assert_ok(weft_trace_writer_close(writer));
@@ -242,7 +244,8 @@ static void reader_names_what_is_wrong(void **state) {
   assert_ok(weft_file_write("empty.pftrace", "", 0));
   assert_failure(weft_trace_read("empty.pftrace", &trace), WEFT_INVALID, "ends before Weft's header");
   assert_ok(weft_file_write("text.pftrace", "[{\"name\":1}]", 12));
-  assert_failure(weft_trace_read("text.pftrace", &trace), WEFT_INVALID, "byte 0: byte 0x5b where a packet's tag 0x0a should be");
+  assert_failure(weft_trace_read("text.pftrace", &trace), WEFT_INVALID,
+                 "byte 0: byte 0x5b where a packet's tag 0x0a should be");
   write_sample("whole.pftrace", WEFT_TRACE_SIMULATED, "sample-mesh", 1);
   weft_mapping whole;
   assert_ok(weft_mapping_open("whole.pftrace", &whole));
@@ -267,7 +270,8 @@ static void writer_reports_a_place_it_cannot_write(void **state) {
   (void)state;
   weft_trace_header header = sample_header(WEFT_TRACE_SIMULATED, "sample-mesh");
   weft_trace_writer *writer = NULL;
-  assert_failure(weft_trace_writer_open("no/such/folder/t.pftrace", sample_schedule(), &header, &writer), WEFT_FAILED, "No such file");
+  assert_failure(weft_trace_writer_open("no/such/folder/t.pftrace", sample_schedule(), &header, &writer), WEFT_FAILED,
+                 "No such file");
   assert_null(writer);
   assert_ok(weft_trace_writer_open("abandoned.pftrace", sample_schedule(), &header, &writer));
   weft_trace_writer_abandon(writer);
@@ -292,9 +296,9 @@ static json_t *print_json(const weft_trace *trace, const weft_comparison *compar
 static json_t *row_named(json_t *root, const char *by, const char *name) {
   size_t index;
   json_t *row;
-  json_array_foreach(json_object_get(root, "rows"), index, row)
-    if (strcmp(json_string_value(json_object_get(row, "by")), by) == 0 &&
-        strcmp(json_string_value(json_object_get(row, "name")), name) == 0) return row;
+  json_array_foreach(json_object_get(root, "rows"), index,
+                     row) if (strcmp(json_string_value(json_object_get(row, "by")), by) == 0 &&
+                              strcmp(json_string_value(json_object_get(row, "name")), name) == 0) return row;
   fail_msg("no row %s %s", by, name);
   return NULL;
 }
@@ -373,7 +377,7 @@ static void compares_what_both_have(void **state) {
   (void)state;
   weft_trace *predicted = collect_sample(WEFT_TRACE_SIMULATED, "a computer", 1);
   weft_trace *measured = collect_sample(WEFT_TRACE_MEASURED, "a computer", 1);
-  measured->event_count -= 2;  // the updates were skipped
+  measured->event_count -= 2;                                                    // the updates were skipped
   for (int e = 0; e < 36; ++e) predicted->events[e] = predicted->events[e + 1];  // step 0 lost one of its three runs
   predicted->events[36] = predicted->events[37];
   --predicted->event_count;
@@ -391,13 +395,18 @@ static void compares_what_both_have(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(reads_back_what_was_written), cmocka_unit_test(writes_the_same_bytes_every_time),
-      cmocka_unit_test(sorts_what_comes_in_any_order), cmocka_unit_test(streams_more_than_it_holds),
-      cmocka_unit_test(draws_overlaps_apart), cmocka_unit_test(sinks_refuse_what_cannot_be),
-      cmocka_unit_test(check_finds_what_is_wrong), cmocka_unit_test(reader_names_what_is_wrong),
-      cmocka_unit_test(writer_reports_a_place_it_cannot_write), cmocka_unit_test(summary_adds_up),
-      cmocka_unit_test(compares_times_of_one_computer), cmocka_unit_test(compares_only_work_of_two_computers),
-      cmocka_unit_test(compares_what_both_have)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(reads_back_what_was_written),
+                                     cmocka_unit_test(writes_the_same_bytes_every_time),
+                                     cmocka_unit_test(sorts_what_comes_in_any_order),
+                                     cmocka_unit_test(streams_more_than_it_holds),
+                                     cmocka_unit_test(draws_overlaps_apart),
+                                     cmocka_unit_test(sinks_refuse_what_cannot_be),
+                                     cmocka_unit_test(check_finds_what_is_wrong),
+                                     cmocka_unit_test(reader_names_what_is_wrong),
+                                     cmocka_unit_test(writer_reports_a_place_it_cannot_write),
+                                     cmocka_unit_test(summary_adds_up),
+                                     cmocka_unit_test(compares_times_of_one_computer),
+                                     cmocka_unit_test(compares_only_work_of_two_computers),
+                                     cmocka_unit_test(compares_what_both_have)};
   return cmocka_run_group_tests_name("traces", tests, NULL, NULL);
 }
