@@ -97,6 +97,8 @@ void weft_session_destroy(weft_session *session) {
   free(session);
 }
 
+char *weft_session_describe(const weft_session *session) { return session->backend->describe(session->device); }
+
 // ---- what a run reads ----
 
 static weft_status check_range(const char *what, const int32_t *values, uint64_t count, int64_t low, int64_t high) {

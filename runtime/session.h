@@ -24,6 +24,8 @@ weft_status weft_session_create(const weft_schedule *schedule, weft_store *store
                                 const weft_backend_options *options, weft_session *caches,
                                 weft_session **out_session) WEFT_CHECKED;
 void weft_session_destroy(weft_session *session);  // takes NULL
+// The backend's own line about its device: "2 threads, avx512_core, ...". Caller frees.
+char *weft_session_describe(const weft_session *session);
 
 typedef struct weft_update {
   float learning_rate, beta1, beta2, epsilon, decay;

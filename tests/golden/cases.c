@@ -12,7 +12,7 @@
 #include "runtime/generate.h"
 #include "runtime/score.h"
 
-static const double nll_abs = 2e-3, top_abs = 1e-2, small_margin = 0.05;
+static const double nll_abs = 2e-3, top_abs = 2e-3, small_margin = 0.05;
 
 typedef struct suite {
   golden *g;
