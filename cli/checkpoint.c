@@ -62,8 +62,8 @@ static json_t *meta_object(const weft_checkpoint *checkpoint) {
 static json_t *tensor_object(const weft_stored_tensor *tensor) {
   json_t *shape = json_array();
   for (uint32_t d = 0; d < tensor->rank; ++d) json_array_append_new(shape, json_integer((json_int_t)tensor->shape[d]));
-  return json_pack("{s:s, s:s, s:o, s:I, s:s}", "name", tensor->name, "dtype", weft_dtype_name(tensor->dtype), "shape", shape,
-                   "bytes", (json_int_t)tensor->bytes, "file", tensor->file);
+  return json_pack("{s:s, s:s, s:o, s:I, s:s}", "name", tensor->name, "dtype", weft_dtype_name(tensor->dtype), "shape",
+                   shape, "bytes", (json_int_t)tensor->bytes, "file", tensor->file);
 }
 
 static uint64_t total_bytes(const weft_checkpoint *checkpoint) {
@@ -73,16 +73,18 @@ static uint64_t total_bytes(const weft_checkpoint *checkpoint) {
 }
 
 // `network` is NULL where the file does not say; `reason` then tells why.
-static void print_json(const weft_checkpoint *checkpoint, const char *path, const weft_network *network, const char *reason) {
+static void print_json(const weft_checkpoint *checkpoint, const char *path, const weft_network *network,
+                       const char *reason) {
   json_t *tensors = json_array();
   for (uint32_t i = 0; i < weft_checkpoint_count(checkpoint); ++i) {
     weft_stored_tensor tensor = weft_checkpoint_tensor(checkpoint, i);
     json_array_append_new(tensors, tensor_object(&tensor));
   }
-  json_t *root = json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "path", path, "format", weft_checkpoint_format(checkpoint), "bytes",
-                           (json_int_t)total_bytes(checkpoint), "network", network ? weft_network_pack(network) : json_null(),
-                           "network_unknown_because", network ? json_null() : json_string(reason), "metadata",
-                           meta_object(checkpoint), "tensors", tensors);
+  json_t *root =
+      json_pack("{s:s, s:s, s:I, s:o, s:o, s:o, s:o}", "path", path, "format", weft_checkpoint_format(checkpoint),
+                "bytes", (json_int_t)total_bytes(checkpoint), "network",
+                network ? weft_network_pack(network) : json_null(), "network_unknown_because",
+                network ? json_null() : json_string(reason), "metadata", meta_object(checkpoint), "tensors", tensors);
   if (network) json_object_set_new(root, "parameters", json_integer((json_int_t)weft_network_parameters(network)));
   json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
   fputc('\n', stdout);
@@ -91,13 +93,15 @@ static void print_json(const weft_checkpoint *checkpoint, const char *path, cons
 
 // For people: one line each, quoted as in JSON so that no control character reaches the terminal.
 static char *meta_line(const weft_checkpoint *checkpoint, const weft_meta *meta) {
-  json_t *value = meta->type == WEFT_META_ARRAY ? first_elements(checkpoint, meta, 24) : scalar_value(meta, SHOWN_BYTES);
+  json_t *value =
+      meta->type == WEFT_META_ARRAY ? first_elements(checkpoint, meta, 24) : scalar_value(meta, SHOWN_BYTES);
   char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
   json_decref(value);
   if (!text) return weft_copy_text("?");
   if (meta->type != WEFT_META_ARRAY) return text;
   size_t end = strlen(text) - 1;
-  char *line = weft_format("%" PRIu64 " elements %.*s%s]", meta->count, (int)end, text, meta->count > SHOWN_ELEMENTS ? ", ..." : "");
+  char *line = weft_format("%" PRIu64 " elements %.*s%s]", meta->count, (int)end, text,
+                           meta->count > SHOWN_ELEMENTS ? ", ..." : "");
   free(text);
   return line;
 }
@@ -140,12 +144,15 @@ static void print_tensors(const weft_checkpoint *checkpoint) {
   weft_table_destroy(table);
 }
 
-static void print_text(const weft_checkpoint *checkpoint, const char *path, const weft_network *network, const char *reason) {
+static void print_text(const weft_checkpoint *checkpoint, const char *path, const weft_network *network,
+                       const char *reason) {
   char size[32];
-  printf("%s: %s, %" PRIu32 " tensors, %s\n\n", path, weft_checkpoint_format(checkpoint), weft_checkpoint_count(checkpoint),
-         weft_text_bytes((double)total_bytes(checkpoint), size));
-  if (network) weft_network_print(network, stdout);
-  else printf("network: not known (%s)\n", reason);
+  printf("%s: %s, %" PRIu32 " tensors, %s\n\n", path, weft_checkpoint_format(checkpoint),
+         weft_checkpoint_count(checkpoint), weft_text_bytes((double)total_bytes(checkpoint), size));
+  if (network)
+    weft_network_print(network, stdout);
+  else
+    printf("network: not known (%s)\n", reason);
   putchar('\n');
   if (weft_checkpoint_meta_count(checkpoint)) print_metadata(checkpoint);
   print_tensors(checkpoint);
@@ -171,7 +178,9 @@ static weft_status run(int argc, const char **argv) {
   };
   weft_cli_options options = {
       .usage = "weft checkpoint show FILE|DIR [OPTION...]",
-      .about = "Shows the format, network, metadata and tensors of a checkpoint: safetensors (one file, or shards with an index) or GGUF.",
+      .about =
+          "Shows the format, network, metadata and tensors of a checkpoint: safetensors (one file, or shards with an "
+          "index) or GGUF.",
       .examples = "  weft checkpoint show models/tiny\n  weft checkpoint show model.gguf --json\n",
       .table = table,
       .positional_min = 2,
@@ -179,9 +188,11 @@ static weft_status run(int argc, const char **argv) {
   };
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   if (options.helped) return NULL;
-  weft_status status = strcmp(options.positional[0], "show") == 0
-                           ? show(options.positional[1], json != 0)
-                           : weft_error(WEFT_INVALID, "checkpoint: unknown action \"%s\"; the nearest known one is \"show\"", options.positional[0]);
+  weft_status status =
+      strcmp(options.positional[0], "show") == 0
+          ? show(options.positional[1], json != 0)
+          : weft_error(WEFT_INVALID, "checkpoint: unknown action \"%s\"; the nearest known one is \"show\"",
+                       options.positional[0]);
   weft_cli_finish(&options);
   return status;
 }

@@ -47,7 +47,8 @@ weft_status weft_checkpoint_seal(weft_checkpoint *checkpoint) {
   for (uint32_t i = 1; i < checkpoint->count; ++i) {
     const weft_stored_tensor *a = &checkpoint->tensors[i - 1], *b = &checkpoint->tensors[i];
     if (strcmp(a->name, b->name) == 0)
-      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" is there twice (the other is in %s)", b->file, b->name, a->file);
+      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" is there twice (the other is in %s)", b->file, b->name,
+                        a->file);
   }
   return NULL;
 }
@@ -71,7 +72,8 @@ const char *weft_checkpoint_quote(weft_checkpoint *checkpoint, const char *text,
 
 const char *weft_checkpoint_shape_text(uint32_t rank, const uint64_t *shape, char out[96]) {
   size_t at = (size_t)snprintf(out, 96, "(");
-  for (uint32_t i = 0; i < rank && i < 4; ++i) at += (size_t)snprintf(out + at, 96 - at, "%s%" PRIu64, i ? ", " : "", shape[i]);
+  for (uint32_t i = 0; i < rank && i < 4; ++i)
+    at += (size_t)snprintf(out + at, 96 - at, "%s%" PRIu64, i ? ", " : "", shape[i]);
   snprintf(out + at, 96 - at, ")");
   return out;
 }
@@ -88,12 +90,15 @@ static weft_status read_bytes(weft_checkpoint *checkpoint, const uint8_t *bytes,
                                                     : weft_safetensors_read(checkpoint, bytes, size, file);
 }
 
-weft_status weft_checkpoint_open_bytes(const void *bytes, size_t size, const char *name, weft_checkpoint **out_checkpoint) {
+weft_status weft_checkpoint_open_bytes(const void *bytes, size_t size, const char *name,
+                                       weft_checkpoint **out_checkpoint) {
   weft_checkpoint *checkpoint = weft_checkpoint_create(name);
   weft_status status = read_bytes(checkpoint, bytes, size, checkpoint->path);
   if (!status) status = weft_checkpoint_seal(checkpoint);
-  if (status) weft_checkpoint_close(checkpoint);
-  else *out_checkpoint = checkpoint;
+  if (status)
+    weft_checkpoint_close(checkpoint);
+  else
+    *out_checkpoint = checkpoint;
   return status;
 }
 
@@ -123,9 +128,11 @@ static weft_status open_shards(weft_checkpoint *checkpoint, json_t *map, const c
   json_object_foreach(map, tensor, value) {
     const char *shard = json_string_value(value);
     if (!shard || !*shard || strchr(shard, '/') || !ends_with(shard, ".safetensors"))
-      return weft_error(WEFT_INVALID, "%s: weight_map: \"%s\": expected the name of a .safetensors file in the same folder, found %s%s",
-                        index, weft_checkpoint_quote(checkpoint, tensor, strlen(tensor)), json_is_string(value) ? "" : "no text",
-                        shard ? weft_checkpoint_quote(checkpoint, shard, strlen(shard)) : "");
+      return weft_error(
+          WEFT_INVALID,
+          "%s: weight_map: \"%s\": expected the name of a .safetensors file in the same folder, found %s%s", index,
+          weft_checkpoint_quote(checkpoint, tensor, strlen(tensor)), json_is_string(value) ? "" : "no text",
+          shard ? weft_checkpoint_quote(checkpoint, shard, strlen(shard)) : "");
     const char *path = weft_arena_format(&checkpoint->arena, "%s/%s", checkpoint->folder, shard);
     if (has_shard(checkpoint, path)) continue;
     WEFT_TRY(weft_status_prefix(add_file(checkpoint, path), "%s: ", index));
@@ -141,13 +148,13 @@ static weft_status check_map(const weft_checkpoint *checkpoint, json_t *map, con
   json_object_foreach(map, tensor, value) {
     const weft_stored_tensor *found = weft_checkpoint_lookup(checkpoint, tensor);
     if (!found || !ends_with(found->file, json_string_value(value)))
-      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" should be in %s, but is %s%s", index, tensor, json_string_value(value),
-                        found ? "in " : "in none of the files", found ? found->file : "");
+      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" should be in %s, but is %s%s", index, tensor,
+                        json_string_value(value), found ? "in " : "in none of the files", found ? found->file : "");
   }
   for (uint32_t i = 0; i < checkpoint->count; ++i)
     if (!json_object_get(map, checkpoint->tensors[i].name))
-      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" of %s is not in weight_map", index, checkpoint->tensors[i].name,
-                        checkpoint->tensors[i].file);
+      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" of %s is not in weight_map", index,
+                        checkpoint->tensors[i].name, checkpoint->tensors[i].file);
   return NULL;
 }
 
@@ -179,7 +186,8 @@ static weft_status only_entry(weft_checkpoint *checkpoint, const char *end, cons
   for (struct dirent *entry; !status && (entry = readdir(folder));) {
     if (!ends_with(entry->d_name, end)) continue;
     if (found)
-      status = weft_error(WEFT_INVALID, "%s: several %s files (%s, %s); name the one you mean", checkpoint->folder, end, found, entry->d_name);
+      status = weft_error(WEFT_INVALID, "%s: several %s files (%s, %s); name the one you mean", checkpoint->folder, end,
+                          found, entry->d_name);
     else
       found = weft_arena_copy_text(&checkpoint->arena, entry->d_name);
   }
@@ -200,21 +208,27 @@ static weft_status open_folder(weft_checkpoint *checkpoint) {
     WEFT_TRY(only_entry(checkpoint, ends[i], &path));
     if (path) return open_file(checkpoint, path);
   }
-  return weft_error(WEFT_INVALID, "%s: no checkpoint in this folder (model.safetensors, model.safetensors.index.json or a .gguf file)",
-                    checkpoint->folder);
+  return weft_error(
+      WEFT_INVALID,
+      "%s: no checkpoint in this folder (model.safetensors, model.safetensors.index.json or a .gguf file)",
+      checkpoint->folder);
 }
 
 weft_status weft_checkpoint_open(const char *path, weft_checkpoint **out_checkpoint) {
   weft_checkpoint *checkpoint = weft_checkpoint_create(path);
   const char *slash = strrchr(checkpoint->path, '/');
   bool folder = weft_directory_exists(checkpoint->path);
-  checkpoint->folder = folder            ? checkpoint->path
-                       : !slash          ? weft_arena_copy_text(&checkpoint->arena, ".")
-                       : slash == checkpoint->path ? weft_arena_copy_text(&checkpoint->arena, "/")
-                                         : weft_arena_format(&checkpoint->arena, "%.*s", (int)(slash - checkpoint->path), checkpoint->path);
+  checkpoint->folder =
+      folder   ? checkpoint->path
+      : !slash ? weft_arena_copy_text(&checkpoint->arena, ".")
+      : slash == checkpoint->path
+          ? weft_arena_copy_text(&checkpoint->arena, "/")
+          : weft_arena_format(&checkpoint->arena, "%.*s", (int)(slash - checkpoint->path), checkpoint->path);
   weft_status status = folder ? open_folder(checkpoint) : open_file(checkpoint, checkpoint->path);
-  if (status) weft_checkpoint_close(checkpoint);
-  else *out_checkpoint = checkpoint;
+  if (status)
+    weft_checkpoint_close(checkpoint);
+  else
+    *out_checkpoint = checkpoint;
   return status;
 }
 
@@ -233,11 +247,13 @@ const weft_stored_tensor *weft_checkpoint_lookup(const weft_checkpoint *checkpoi
 }
 
 static weft_status not_found(const weft_checkpoint *checkpoint, const char *name) {
-  if (checkpoint->count == 0) return weft_error(WEFT_INVALID, "%s: no tensor \"%s\": it holds none", checkpoint->path, name);
+  if (checkpoint->count == 0)
+    return weft_error(WEFT_INVALID, "%s: no tensor \"%s\": it holds none", checkpoint->path, name);
   const char **names = weft_allocate_array(checkpoint->count, sizeof *names);
   for (uint32_t i = 0; i < checkpoint->count; ++i) names[i] = checkpoint->tensors[i].name;
-  weft_status status = weft_error(WEFT_INVALID, "%s: no tensor \"%s\"; the nearest of its %" PRIu32 " is \"%s\"", checkpoint->path,
-                                  name, checkpoint->count, weft_nearest(name, names, checkpoint->count));
+  weft_status status =
+      weft_error(WEFT_INVALID, "%s: no tensor \"%s\"; the nearest of its %" PRIu32 " is \"%s\"", checkpoint->path, name,
+                 checkpoint->count, weft_nearest(name, names, checkpoint->count));
   free(names);
   return status;
 }
@@ -250,7 +266,8 @@ weft_status weft_checkpoint_find(const weft_checkpoint *checkpoint, const char *
 }
 
 // Hugging Face saves a bare model without the prefix that the model with an output head puts before its names.
-static const weft_stored_tensor *lookup_parameter(const weft_checkpoint *checkpoint, const weft_parameter *parameter, const char **out_tried) {
+static const weft_stored_tensor *lookup_parameter(const weft_checkpoint *checkpoint, const weft_parameter *parameter,
+                                                  const char **out_tried) {
   static const char *const prefixes[] = {"transformer.", "model.", "bert."};
   *out_tried = parameter->name;
   const weft_stored_tensor *tensor = weft_checkpoint_lookup(checkpoint, parameter->name);
@@ -268,10 +285,11 @@ static const weft_stored_tensor *lookup_parameter(const weft_checkpoint *checkpo
 }
 
 static weft_status check_parameter(const weft_parameter *parameter, const weft_stored_tensor *tensor) {
-  bool floating = tensor->dtype == WEFT_F64 || weft_dtype_computes(tensor->dtype) ||
-                  weft_dtype_block_elements(tensor->dtype) > 1;
+  bool floating =
+      tensor->dtype == WEFT_F64 || weft_dtype_computes(tensor->dtype) || weft_dtype_block_elements(tensor->dtype) > 1;
   if (!floating)
-    return weft_error(WEFT_INVALID, "%s: \"%s\" holds %s, which is not a format of weights", tensor->file, tensor->name, weft_dtype_name(tensor->dtype));
+    return weft_error(WEFT_INVALID, "%s: \"%s\" holds %s, which is not a format of weights", tensor->file, tensor->name,
+                      weft_dtype_name(tensor->dtype));
   uint64_t expected[2] = {parameter->shape[0], parameter->shape[1]};
   if (tensor->transpose) expected[0] = parameter->shape[1], expected[1] = parameter->shape[0];
   bool same = tensor->rank == parameter->rank;
@@ -300,8 +318,8 @@ weft_status weft_checkpoint_parameter(const weft_checkpoint *checkpoint, const w
   WEFT_TRY(check_parameter(parameter, &tensor));
   uint32_t heads = gguf ? weft_gguf_permuted_heads(checkpoint, parameter) : 0;
   if (heads && tensor.shape[0] % (2 * (uint64_t)heads) != 0)
-    return weft_error(WEFT_INVALID, "%s: \"%s\": %" PRIu64 " rows are not %" PRIu32 " heads of an even number of rows", tensor.file,
-                      tensor.name, tensor.shape[0], heads);
+    return weft_error(WEFT_INVALID, "%s: \"%s\": %" PRIu64 " rows are not %" PRIu32 " heads of an even number of rows",
+                      tensor.file, tensor.name, tensor.shape[0], heads);
   *out_tensor = tensor;
   *out_heads = heads;
   return NULL;
@@ -390,13 +408,15 @@ weft_status weft_checkpoint_network(const weft_checkpoint *checkpoint, weft_netw
   if (checkpoint->gguf) {
     WEFT_TRY(weft_gguf_network(checkpoint, &network));
   } else {
-    if (!checkpoint->folder) return weft_error(WEFT_INVALID, "%s: no config.json beside it, so its network is not known", checkpoint->path);
+    if (!checkpoint->folder)
+      return weft_error(WEFT_INVALID, "%s: no config.json beside it, so its network is not known", checkpoint->path);
     char *config = weft_format("%s/config.json", checkpoint->folder);
     json_t *root = NULL;
     char *text = NULL;
-    weft_status status = weft_file_exists(config)
-                             ? weft_json_read_file(config, &root, &text)
-                             : weft_error(WEFT_INVALID, "%s: no config.json beside it, so its network is not known", checkpoint->path);
+    weft_status status =
+        weft_file_exists(config)
+            ? weft_json_read_file(config, &root, &text)
+            : weft_error(WEFT_INVALID, "%s: no config.json beside it, so its network is not known", checkpoint->path);
     if (!status) status = weft_network_unpack(root, config, text, &network);
     json_decref(root);
     free(text);

@@ -13,12 +13,12 @@ typedef struct dtype_row {
 } dtype_row;
 
 static const dtype_row rows[WEFT_DTYPE_COUNT] = {
-    [WEFT_F32] = {"f32", 1, 4},      [WEFT_F16] = {"f16", 1, 2},      [WEFT_BF16] = {"bf16", 1, 2},
-    [WEFT_F64] = {"f64", 1, 8},      [WEFT_I32] = {"i32", 1, 4},      [WEFT_Q8_0] = {"q8_0", 32, 34},
-    [WEFT_Q4_0] = {"q4_0", 32, 18},  [WEFT_Q4_1] = {"q4_1", 32, 20},  [WEFT_Q5_0] = {"q5_0", 32, 22},
-    [WEFT_Q5_1] = {"q5_1", 32, 24},  [WEFT_Q4_K] = {"q4_k", 256, 144}, [WEFT_Q5_K] = {"q5_k", 256, 176},
-    [WEFT_Q6_K] = {"q6_k", 256, 210}, [WEFT_I64] = {"i64", 1, 8},     [WEFT_I16] = {"i16", 1, 2},
-    [WEFT_I8] = {"i8", 1, 1},        [WEFT_U8] = {"u8", 1, 1},        [WEFT_BOOL] = {"bool", 1, 1},
+    [WEFT_F32] = {"f32", 1, 4},       [WEFT_F16] = {"f16", 1, 2},       [WEFT_BF16] = {"bf16", 1, 2},
+    [WEFT_F64] = {"f64", 1, 8},       [WEFT_I32] = {"i32", 1, 4},       [WEFT_Q8_0] = {"q8_0", 32, 34},
+    [WEFT_Q4_0] = {"q4_0", 32, 18},   [WEFT_Q4_1] = {"q4_1", 32, 20},   [WEFT_Q5_0] = {"q5_0", 32, 22},
+    [WEFT_Q5_1] = {"q5_1", 32, 24},   [WEFT_Q4_K] = {"q4_k", 256, 144}, [WEFT_Q5_K] = {"q5_k", 256, 176},
+    [WEFT_Q6_K] = {"q6_k", 256, 210}, [WEFT_I64] = {"i64", 1, 8},       [WEFT_I16] = {"i16", 1, 2},
+    [WEFT_I8] = {"i8", 1, 1},         [WEFT_U8] = {"u8", 1, 1},         [WEFT_BOOL] = {"bool", 1, 1},
 };
 
 // Values 5 to 7 are not formats; schedules may carry any number, so every door asks.
@@ -27,10 +27,13 @@ static bool known(weft_dtype dtype) { return (unsigned)dtype < WEFT_DTYPE_COUNT 
 const char *weft_dtype_name(weft_dtype dtype) { return known(dtype) ? rows[dtype].name : "unknown"; }
 
 weft_status weft_dtype_parse(const char *name, weft_dtype *out_dtype) {
-  static const struct { const char *name; weft_dtype dtype; } also[] = {
-      {"float32", WEFT_F32}, {"float", WEFT_F32}, {"float16", WEFT_F16}, {"half", WEFT_F16}, {"bfloat16", WEFT_BF16},
-      {"float64", WEFT_F64}, {"double", WEFT_F64}, {"int64", WEFT_I64}, {"int32", WEFT_I32}, {"int16", WEFT_I16},
-      {"int8", WEFT_I8}, {"uint8", WEFT_U8},
+  static const struct {
+    const char *name;
+    weft_dtype dtype;
+  } also[] = {
+      {"float32", WEFT_F32},   {"float", WEFT_F32},   {"float16", WEFT_F16}, {"half", WEFT_F16},
+      {"bfloat16", WEFT_BF16}, {"float64", WEFT_F64}, {"double", WEFT_F64},  {"int64", WEFT_I64},
+      {"int32", WEFT_I32},     {"int16", WEFT_I16},   {"int8", WEFT_I8},     {"uint8", WEFT_U8},
   };
   const char *names[WEFT_DTYPE_COUNT + sizeof also / sizeof *also];
   size_t count = 0;
@@ -65,16 +68,23 @@ bool weft_dtype_bytes(weft_dtype dtype, uint64_t elements, uint64_t *out_bytes) 
 }
 
 static float float_of(uint32_t bits) {
-  union { uint32_t u; float f; } v = {bits};
+  union {
+    uint32_t u;
+    float f;
+  } v = {bits};
   return v.f;
 }
 
 static uint32_t bits_of(float value) {
-  union { float f; uint32_t u; } v = {value};
+  union {
+    float f;
+    uint32_t u;
+  } v = {value};
   return v.u;
 }
 
-// Without branches, so that loops over it vectorise. A subnormal half is its mantissa times 2^-24, which f32 holds exactly.
+// Without branches, so that loops over it vectorise. A subnormal half is its mantissa times 2^-24, which f32 holds
+// exactly.
 static inline float f16_to_f32(uint16_t half) {
   uint32_t magnitude = half & 0x7fffu;
   uint32_t normal = (magnitude << 13) + (112u << 23);
@@ -101,9 +111,9 @@ static float read_f16(const uint8_t *from) {
   return f16_to_f32(half);
 }
 
-// Block formats, after ggml's ggml-common.h (layout) and ggml-quants.c (meaning). Every product below is exact in f32 (an
-// 11-bit scale times at most 11 further bits) but for the last one of Q6_K, which no addition follows, so the results do
-// not depend on whether the compiler fuses multiplications with additions.
+// Block formats, after ggml's ggml-common.h (layout) and ggml-quants.c (meaning). Every product below is exact in f32
+// (an 11-bit scale times at most 11 further bits) but for the last one of Q6_K, which no addition follows, so the
+// results do not depend on whether the compiler fuses multiplications with additions.
 
 static void q8_0_block(const uint8_t *from, float *to) {
   float scale = read_f16(from);
@@ -211,12 +221,12 @@ static void read_blocks(block_reader *reader, weft_dtype dtype, const uint8_t *f
 }
 
 // Mapped tensors may lie at any address, hence memcpy, which costs nothing.
-#define READ_PLAIN(type, expression)               \
-  for (size_t i = 0; i < count; ++i) {             \
-    type value;                                    \
+#define READ_PLAIN(type, expression)                        \
+  for (size_t i = 0; i < count; ++i) {                      \
+    type value;                                             \
     memcpy(&value, bytes + i * sizeof value, sizeof value); \
-    to[i] = expression;                            \
-  }                                                \
+    to[i] = expression;                                     \
+  }                                                         \
   break
 
 void weft_dtype_to_f32(weft_dtype dtype, const void *from, float *to, size_t count) {
@@ -246,11 +256,11 @@ void weft_dtype_to_f32(weft_dtype dtype, const void *from, float *to, size_t cou
   }
 }
 
-#define WRITE_PLAIN(type, expression)              \
-  for (size_t i = 0; i < count; ++i) {             \
-    type value = expression;                       \
+#define WRITE_PLAIN(type, expression)                       \
+  for (size_t i = 0; i < count; ++i) {                      \
+    type value = expression;                                \
     memcpy(bytes + i * sizeof value, &value, sizeof value); \
-  }                                                \
+  }                                                         \
   break
 
 void weft_dtype_from_f32(weft_dtype dtype, const float *from, void *to, size_t count) {

@@ -1,5 +1,6 @@
-// Reading GGUF v2 and v3, little-endian, after the format's description (github.com/ggml-org/ggml, docs/gguf.md): magic,
-// version, counts; metadata; descriptions of tensors; then, from the next multiple of the alignment, the tensors' data.
+// Reading GGUF v2 and v3, little-endian, after the format's description (github.com/ggml-org/ggml, docs/gguf.md):
+// magic, version, counts; metadata; descriptions of tensors; then, from the next multiple of the alignment, the
+// tensors' data.
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,21 +11,34 @@
 
 enum { MAX_RANK = 4, DEFAULT_ALIGNMENT = 32, MAX_NAME_BYTES = 65535 };
 
-enum raw_type { RAW_U8, RAW_I8, RAW_U16, RAW_I16, RAW_U32, RAW_I32, RAW_F32, RAW_BOOL, RAW_TEXT, RAW_ARRAY, RAW_U64, RAW_I64, RAW_F64, RAW_TYPES };
+// clang-format off
+enum raw_type {
+  RAW_U8, RAW_I8, RAW_U16, RAW_I16, RAW_U32, RAW_I32, RAW_F32, RAW_BOOL, RAW_TEXT, RAW_ARRAY, RAW_U64, RAW_I64, RAW_F64,
+  RAW_TYPES
+};
+// clang-format on
 static const uint8_t raw_bytes[RAW_TYPES] = {1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8};
 static const weft_meta_type raw_kind[RAW_TYPES] = {
-    WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_INTEGER,
-    WEFT_META_NUMBER, WEFT_META_BOOL, WEFT_META_TEXT, WEFT_META_ARRAY, WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_NUMBER};
+    WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_INTEGER,
+    WEFT_META_INTEGER, WEFT_META_NUMBER,  WEFT_META_BOOL,    WEFT_META_TEXT,    WEFT_META_ARRAY,
+    WEFT_META_INTEGER, WEFT_META_INTEGER, WEFT_META_NUMBER};
 
-// ggml's numbers of number formats (enum ggml_type in ggml.h); those without a dtype are named so that an error can say which.
-static const struct { uint32_t raw; weft_dtype dtype; } dtypes[] = {
-    {0, WEFT_F32}, {1, WEFT_F16}, {2, WEFT_Q4_0}, {3, WEFT_Q4_1}, {6, WEFT_Q5_0}, {7, WEFT_Q5_1}, {8, WEFT_Q8_0},
-    {12, WEFT_Q4_K}, {13, WEFT_Q5_K}, {14, WEFT_Q6_K}, {24, WEFT_I8}, {25, WEFT_I16}, {26, WEFT_I32}, {27, WEFT_I64},
-    {28, WEFT_F64}, {30, WEFT_BF16},
+// ggml's numbers of number formats (enum ggml_type in ggml.h); those without a dtype have a name for errors.
+static const struct {
+  uint32_t raw;
+  weft_dtype dtype;
+} dtypes[] = {
+    {0, WEFT_F32},  {1, WEFT_F16},   {2, WEFT_Q4_0},  {3, WEFT_Q4_1},  {6, WEFT_Q5_0}, {7, WEFT_Q5_1},
+    {8, WEFT_Q8_0}, {12, WEFT_Q4_K}, {13, WEFT_Q5_K}, {14, WEFT_Q6_K}, {24, WEFT_I8},  {25, WEFT_I16},
+    {26, WEFT_I32}, {27, WEFT_I64},  {28, WEFT_F64},  {30, WEFT_BF16},
 };
-static const struct { uint32_t raw; const char *name; } foreign[] = {
-    {9, "Q8_1"}, {10, "Q2_K"}, {11, "Q3_K"}, {15, "Q8_K"}, {16, "IQ2_XXS"}, {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"},
-    {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"}, {23, "IQ4_XS"}, {29, "IQ1_M"}, {34, "TQ1_0"}, {35, "TQ2_0"}, {39, "MXFP4"},
+static const struct {
+  uint32_t raw;
+  const char *name;
+} foreign[] = {
+    {9, "Q8_1"},     {10, "Q2_K"},  {11, "Q3_K"},   {15, "Q8_K"},  {16, "IQ2_XXS"}, {17, "IQ2_XS"},
+    {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"},   {23, "IQ4_XS"},
+    {29, "IQ1_M"},   {34, "TQ1_0"}, {35, "TQ2_0"},  {39, "MXFP4"},
 };
 
 // Position in the file. Every read goes through `take`, which is the one place that compares with the end.
@@ -36,7 +50,8 @@ typedef struct gguf_cursor {
 
 static weft_status take(gguf_cursor *c, uint64_t bytes, const char *what, const uint8_t **out_bytes) {
   if (bytes > c->size - c->at)
-    return weft_error(WEFT_INVALID, "%s: truncated at byte %" PRIu64 ": %s needs %" PRIu64 " bytes, the file has %" PRIu64 " more",
+    return weft_error(WEFT_INVALID,
+                      "%s: truncated at byte %" PRIu64 ": %s needs %" PRIu64 " bytes, the file has %" PRIu64 " more",
                       c->file, c->at, what, bytes, c->size - c->at);
   *out_bytes = c->bytes + c->at;
   c->at += bytes;
@@ -76,7 +91,8 @@ static weft_status take_name(weft_checkpoint *checkpoint, gguf_cursor *c, const 
   uint64_t bytes = 0, at = c->at;
   WEFT_TRY(take_text(c, what, &text, &bytes));
   if (bytes > MAX_NAME_BYTES || !weft_checkpoint_name_is_printable(text, bytes))
-    return weft_error(WEFT_INVALID, "%s: byte %" PRIu64 ": %s \"%s\" is empty, longer than %d bytes, or not printable UTF-8", c->file,
+    return weft_error(WEFT_INVALID,
+                      "%s: byte %" PRIu64 ": %s \"%s\" is empty, longer than %d bytes, or not printable UTF-8", c->file,
                       at, what, weft_checkpoint_quote(checkpoint, text, bytes), MAX_NAME_BYTES);
   char *name = weft_arena_take(&checkpoint->arena, bytes + 1);
   memcpy(name, text, bytes);
@@ -101,7 +117,8 @@ static weft_status decode(const uint8_t *bytes, uint32_t raw, const gguf_cursor 
     case RAW_F64: memcpy(&meta->number, &bits, sizeof bits); break;
     case RAW_BOOL:
       if (bits > 1)
-        return weft_error(WEFT_INVALID, "%s: byte %zu: %s: %u is not 0 or 1", c->file, (size_t)(bytes - c->bytes), meta->key, (unsigned)bits);
+        return weft_error(WEFT_INVALID, "%s: byte %zu: %s: %u is not 0 or 1", c->file, (size_t)(bytes - c->bytes),
+                          meta->key, (unsigned)bits);
       meta->integer = (int64_t)bits;
       break;
     case RAW_U64:
@@ -118,11 +135,15 @@ static weft_status take_array(weft_checkpoint *checkpoint, gguf_cursor *c, weft_
   WEFT_TRY(take_u32(c, "the type of an array", &array->raw_type));
   WEFT_TRY(take_u64(c, "the length of an array", &array->count));
   if (array->raw_type >= RAW_TYPES)
-    return weft_error(WEFT_INVALID, "%s: %s: %" PRIu32 " is not a type of value (0 to %d)", c->file, meta->key, array->raw_type, RAW_TYPES - 1);
-  if (array->raw_type == RAW_ARRAY) return weft_error(WEFT_INVALID, "%s: %s: an array of arrays, which Weft does not read", c->file, meta->key);
+    return weft_error(WEFT_INVALID, "%s: %s: %" PRIu32 " is not a type of value (0 to %d)", c->file, meta->key,
+                      array->raw_type, RAW_TYPES - 1);
+  if (array->raw_type == RAW_ARRAY)
+    return weft_error(WEFT_INVALID, "%s: %s: an array of arrays, which Weft does not read", c->file, meta->key);
   uint64_t least = array->raw_type == RAW_TEXT ? 8 : raw_bytes[array->raw_type];
   if (array->count > (c->size - c->at) / least)
-    return weft_error(WEFT_INVALID, "%s: truncated: %s has %" PRIu64 " elements of at least %" PRIu64 " bytes, the file has %" PRIu64 " bytes more",
+    return weft_error(WEFT_INVALID,
+                      "%s: truncated: %s has %" PRIu64 " elements of at least %" PRIu64 " bytes, the file has %" PRIu64
+                      " bytes more",
                       c->file, meta->key, array->count, least, c->size - c->at);
   array->values = c->bytes + c->at;
   meta->element = raw_kind[array->raw_type];
@@ -156,7 +177,8 @@ static weft_status take_meta(weft_checkpoint *checkpoint, gguf_cursor *c, uint32
     return weft_error(WEFT_INVALID, "%s: metadata \"%s\" is there twice", c->file, meta.key);
   WEFT_TRY(take_u32(c, meta.key, &raw));
   if (raw >= RAW_TYPES)
-    return weft_error(WEFT_INVALID, "%s: %s: %" PRIu32 " is not a type of value (0 to %d)", c->file, meta.key, raw, RAW_TYPES - 1);
+    return weft_error(WEFT_INVALID, "%s: %s: %" PRIu32 " is not a type of value (0 to %d)", c->file, meta.key, raw,
+                      RAW_TYPES - 1);
   meta.type = raw_kind[raw];
   if (raw == RAW_ARRAY) {
     WEFT_TRY(take_array(checkpoint, c, &meta, &array));
@@ -181,8 +203,10 @@ static weft_status find_dtype(const gguf_cursor *c, const char *name, uint32_t r
   }
   for (size_t i = 0; i < sizeof foreign / sizeof *foreign; ++i)
     if (foreign[i].raw == raw)
-      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" is in %s; Weft reads F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, "
-                        "Q5_K and Q6_K", c->file, name, foreign[i].name);
+      return weft_error(WEFT_INVALID,
+                        "%s: tensor \"%s\" is in %s; Weft reads F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, "
+                        "Q5_K and Q6_K",
+                        c->file, name, foreign[i].name);
   return weft_error(WEFT_INVALID, "%s: tensor \"%s\": %" PRIu32 " is not a number format of GGUF", c->file, name, raw);
 }
 
@@ -193,7 +217,8 @@ static weft_status take_tensor(weft_checkpoint *checkpoint, gguf_cursor *c, uint
   WEFT_TRY(take_name(checkpoint, c, "the name of a tensor", &tensor.name));
   WEFT_TRY(take_u32(c, "a number of dimensions", &tensor.rank));
   if (tensor.rank > MAX_RANK)
-    return weft_error(WEFT_INVALID, "%s: tensor \"%s\" has %" PRIu32 " dimensions; GGUF has up to %d", c->file, tensor.name, tensor.rank, MAX_RANK);
+    return weft_error(WEFT_INVALID, "%s: tensor \"%s\" has %" PRIu32 " dimensions; GGUF has up to %d", c->file,
+                      tensor.name, tensor.rank, MAX_RANK);
   uint64_t elements = 1;
   for (uint32_t i = tensor.rank; i-- > 0;) {
     WEFT_TRY(take_u64(c, "a dimension", &tensor.shape[i]));
@@ -206,8 +231,9 @@ static weft_status take_tensor(weft_checkpoint *checkpoint, gguf_cursor *c, uint
   uint32_t block = weft_dtype_block_elements(tensor.dtype);
   uint64_t row = tensor.rank ? tensor.shape[tensor.rank - 1] : 1;
   if (row % block != 0)
-    return weft_error(WEFT_INVALID, "%s: tensor \"%s\": rows of %" PRIu64 " elements are not whole blocks of %s (%" PRIu32 ")", c->file,
-                      tensor.name, row, weft_dtype_name(tensor.dtype), block);
+    return weft_error(WEFT_INVALID,
+                      "%s: tensor \"%s\": rows of %" PRIu64 " elements are not whole blocks of %s (%" PRIu32 ")",
+                      c->file, tensor.name, row, weft_dtype_name(tensor.dtype), block);
   if (!weft_dtype_bytes(tensor.dtype, elements, &tensor.bytes))
     return weft_error(WEFT_INVALID, "%s: tensor \"%s\": more than 2^64 bytes", c->file, tensor.name);
   weft_checkpoint_add(checkpoint, &tensor);
@@ -221,16 +247,20 @@ static int by_place(const void *a, const void *b) {
   return first->bytes < second->bytes ? -1 : first->bytes > second->bytes;
 }
 
-static weft_status place_tensors(weft_checkpoint *checkpoint, const gguf_cursor *c, const uint64_t *offsets, uint64_t alignment) {
+static weft_status place_tensors(weft_checkpoint *checkpoint, const gguf_cursor *c, const uint64_t *offsets,
+                                 uint64_t alignment) {
   uint64_t begin = c->at + (alignment - c->at % alignment) % alignment;
   for (uint32_t i = 0; i < checkpoint->count; ++i) {
     weft_stored_tensor *tensor = &checkpoint->tensors[i];
     if (offsets[i] % alignment != 0)
-      return weft_error(WEFT_INVALID, "%s: tensor \"%s\": offset %" PRIu64 " is not a multiple of the alignment %" PRIu64, c->file,
+      return weft_error(WEFT_INVALID,
+                        "%s: tensor \"%s\": offset %" PRIu64 " is not a multiple of the alignment %" PRIu64, c->file,
                         tensor->name, offsets[i], alignment);
     if (begin > c->size || offsets[i] > c->size - begin || tensor->bytes > c->size - begin - offsets[i])
-      return weft_error(WEFT_INVALID, "%s: tensor \"%s\" (offset %" PRIu64 ", %" PRIu64 " bytes) ends after the file (%" PRIu64
-                        " bytes, data from %" PRIu64 "); is the file complete?", c->file, tensor->name, offsets[i], tensor->bytes, c->size, begin);
+      return weft_error(WEFT_INVALID,
+                        "%s: tensor \"%s\" (offset %" PRIu64 ", %" PRIu64 " bytes) ends after the file (%" PRIu64
+                        " bytes, data from %" PRIu64 "); is the file complete?",
+                        c->file, tensor->name, offsets[i], tensor->bytes, c->size, begin);
     tensor->data = c->bytes + begin + offsets[i];
   }
   if (checkpoint->count) qsort(checkpoint->tensors, checkpoint->count, sizeof *checkpoint->tensors, by_place);
@@ -246,7 +276,8 @@ static weft_status read_alignment(const weft_checkpoint *checkpoint, const char 
   weft_meta meta = weft_checkpoint_meta_find(checkpoint, "general.alignment");
   *out_alignment = DEFAULT_ALIGNMENT;
   if (meta.type == WEFT_META_NONE) return NULL;
-  if (meta.type != WEFT_META_INTEGER || meta.integer < 8 || meta.integer > 1 << 30 || (meta.integer & (meta.integer - 1)) != 0)
+  if (meta.type != WEFT_META_INTEGER || meta.integer < 8 || meta.integer > 1 << 30 ||
+      (meta.integer & (meta.integer - 1)) != 0)
     return weft_error(WEFT_INVALID, "%s: general.alignment must be a power of two from 8 to 2^30", file);
   *out_alignment = (uint64_t)meta.integer;
   return NULL;
@@ -264,8 +295,9 @@ static weft_status take_counts(gguf_cursor *c, uint32_t *out_version, uint64_t *
   // The least that an entry takes: key of one letter, type, one byte; name of one letter, rank, format, offset.
   uint64_t left = c->size - c->at;
   if (*out_meta > left / 14 || *out_tensors > left / 25)
-    return weft_error(WEFT_INVALID, "%s: %" PRIu64 " tensors and %" PRIu64 " metadata entries do not fit into %" PRIu64 " bytes", c->file,
-                      *out_tensors, *out_meta, left);
+    return weft_error(WEFT_INVALID,
+                      "%s: %" PRIu64 " tensors and %" PRIu64 " metadata entries do not fit into %" PRIu64 " bytes",
+                      c->file, *out_tensors, *out_meta, left);
   if (*out_meta > 4096 || *out_tensors > 1 << 20)
     return weft_error(WEFT_INVALID, "%s: more than 4096 metadata entries or 2^20 tensors", c->file);
   return NULL;
@@ -284,7 +316,8 @@ weft_status weft_gguf_read(weft_checkpoint *checkpoint, const uint8_t *bytes, si
   WEFT_TRY(read_alignment(checkpoint, file, &alignment));
   weft_meta split = weft_checkpoint_meta_find(checkpoint, "split.count");
   if (split.type != WEFT_META_NONE && split.integer > 1)
-    return weft_error(WEFT_INVALID, "%s: one of %" PRId64 " parts of a split GGUF file; merge the parts first", file, split.integer);
+    return weft_error(WEFT_INVALID, "%s: one of %" PRId64 " parts of a split GGUF file; merge the parts first", file,
+                      split.integer);
   uint64_t *offsets = weft_arena_take(&checkpoint->arena, tensors * sizeof *offsets);
   for (uint64_t i = 0; i < tensors; ++i) WEFT_TRY(take_tensor(checkpoint, &cursor, &offsets[i]));
   return place_tensors(checkpoint, &cursor, offsets, alignment);
@@ -300,7 +333,8 @@ weft_meta weft_checkpoint_meta_element(const weft_checkpoint *checkpoint, const 
     element.text = (const char *)text + 8;
   } else {
     gguf_cursor nowhere = {.file = ""};
-    weft_status checked = decode(values->values + index * raw_bytes[values->raw_type], values->raw_type, &nowhere, &element);
+    weft_status checked =
+        decode(values->values + index * raw_bytes[values->raw_type], values->raw_type, &nowhere, &element);
     assert(!checked);  // take_array has decoded every element that can be wrong
     weft_status_free(checked);
   }

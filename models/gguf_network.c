@@ -25,7 +25,8 @@ static weft_meta find_key(const gguf_keys *keys, const char *key, char out_full[
 }
 
 // Untouched when absent.
-static bool read_integer(gguf_keys *keys, const char *key, bool needed, int64_t low, int64_t high, uint32_t *out_value) {
+static bool read_integer(gguf_keys *keys, const char *key, bool needed, int64_t low, int64_t high,
+                         uint32_t *out_value) {
   char full[128];
   weft_meta meta = find_key(keys, key, full);
   if (keys->error) return false;
@@ -49,7 +50,8 @@ static bool read_number(gguf_keys *keys, const char *key, double low, double hig
   weft_meta meta = find_key(keys, key, full);
   if (keys->error || meta.type == WEFT_META_NONE) return false;
   if (meta.type != WEFT_META_NUMBER || !(meta.number >= low && meta.number <= high)) {
-    keys->error = weft_error(WEFT_INVALID, "%s: %s: expected a number from %g to %g", keys->checkpoint->path, full, low, high);
+    keys->error =
+        weft_error(WEFT_INVALID, "%s: %s: expected a number from %g to %g", keys->checkpoint->path, full, low, high);
     return false;
   }
   *out_value = meta.number;
@@ -57,7 +59,8 @@ static bool read_number(gguf_keys *keys, const char *key, double low, double hig
 }
 
 static bool text_is(const weft_meta *meta, const char *text) {
-  return meta->type == WEFT_META_TEXT && meta->text_bytes == strlen(text) && memcmp(meta->text, text, strlen(text)) == 0;
+  return meta->type == WEFT_META_TEXT && meta->text_bytes == strlen(text) &&
+         memcmp(meta->text, text, strlen(text)) == 0;
 }
 
 static const char *architecture_of(const weft_checkpoint *checkpoint) {
@@ -75,8 +78,10 @@ static weft_status unknown_architecture(const weft_checkpoint *checkpoint) {
   snprintf(name, sizeof name, "%.*s", (int)(meta.text_bytes < 63 ? meta.text_bytes : 63), meta.text);
   for (char *c = name; *c; ++c)
     if (*c < 0x20 || *c == 0x7f) *c = '?';
-  return weft_error(WEFT_INVALID, "%s: general.architecture \"%s\" is not one that Weft reads from GGUF (llama, gpt2, qwen2); the "
-                    "nearest is \"%s\"", checkpoint->path, name, weft_nearest(name, architectures, ARCHITECTURES));
+  return weft_error(WEFT_INVALID,
+                    "%s: general.architecture \"%s\" is not one that Weft reads from GGUF (llama, gpt2, qwen2); the "
+                    "nearest is \"%s\"",
+                    checkpoint->path, name, weft_nearest(name, architectures, ARCHITECTURES));
 }
 
 static void read_sizes(gguf_keys *keys, weft_network *network) {
@@ -95,10 +100,13 @@ static void read_sizes(gguf_keys *keys, weft_network *network) {
   read_integer(keys, "attention.value_length", false, 1, 1 << 16, &value_length);
   if (keys->error) return;
   if (!own && network->hidden % network->heads != 0)
-    keys->error = weft_error(WEFT_INVALID, "%s: %s.embedding_length %" PRIu32 " is not a multiple of attention.head_count %" PRIu32,
+    keys->error = weft_error(WEFT_INVALID,
+                             "%s: %s.embedding_length %" PRIu32 " is not a multiple of attention.head_count %" PRIu32,
                              keys->checkpoint->path, keys->architecture, network->hidden, network->heads);
   else if (value_length != network->head_dim)
-    keys->error = weft_error(WEFT_INVALID, "%s: %s.attention.value_length %" PRIu32 " differs from the key's %" PRIu32 ", which Weft does not run",
+    keys->error = weft_error(WEFT_INVALID,
+                             "%s: %s.attention.value_length %" PRIu32 " differs from the key's %" PRIu32
+                             ", which Weft does not run",
                              keys->checkpoint->path, keys->architecture, value_length, network->head_dim);
 }
 
@@ -107,10 +115,14 @@ static void read_vocabulary(gguf_keys *keys, weft_network *network) {
   weft_meta tokens = weft_checkpoint_meta_find(keys->checkpoint, "tokenizer.ggml.tokens");
   bool given = read_integer(keys, "vocab_size", false, 1, 1 << 28, &network->vocabulary);
   if (keys->error || given) return;
-  if (tokens.type == WEFT_META_ARRAY && tokens.count >= 1 && tokens.count <= 1 << 28) network->vocabulary = (uint32_t)tokens.count;
-  else if (table && table->rank == 2 && table->shape[0] >= 1 && table->shape[0] <= 1 << 28) network->vocabulary = (uint32_t)table->shape[0];
-  else keys->error = weft_error(WEFT_INVALID, "%s: neither %s.vocab_size nor tokenizer.ggml.tokens says how large the vocabulary is",
-                                keys->checkpoint->path, keys->architecture);
+  if (tokens.type == WEFT_META_ARRAY && tokens.count >= 1 && tokens.count <= 1 << 28)
+    network->vocabulary = (uint32_t)tokens.count;
+  else if (table && table->rank == 2 && table->shape[0] >= 1 && table->shape[0] <= 1 << 28)
+    network->vocabulary = (uint32_t)table->shape[0];
+  else
+    keys->error =
+        weft_error(WEFT_INVALID, "%s: neither %s.vocab_size nor tokenizer.ggml.tokens says how large the vocabulary is",
+                   keys->checkpoint->path, keys->architecture);
 }
 
 static int64_t token_id(const weft_checkpoint *checkpoint, const char *key) {
@@ -119,7 +131,8 @@ static int64_t token_id(const weft_checkpoint *checkpoint, const char *key) {
 }
 
 // What the wavelengths' stretching of Llama 3.1 gives for pair `index` (the formula of transformers' "llama3" RoPE).
-static double llama3_stretch(const weft_network *network, uint32_t index, double factor, double low, double high, double original) {
+static double llama3_stretch(const weft_network *network, uint32_t index, double factor, double low, double high,
+                             double original) {
   double wavelength = 2 * M_PI * pow(network->rope_theta, 2.0 * index / network->rotary_dim);
   if (wavelength < original / high) return 1;
   if (wavelength > original / low) return factor;
@@ -127,7 +140,8 @@ static double llama3_stretch(const weft_network *network, uint32_t index, double
   return 1 / ((1 - smooth) / factor + smooth);
 }
 
-static bool stretches_agree(const weft_network *network, const float *found, uint32_t count, double factor, double original) {
+static bool stretches_agree(const weft_network *network, const float *found, uint32_t count, double factor,
+                            double original) {
   for (uint32_t i = 0; i < count; ++i) {
     double expected = llama3_stretch(network, i, factor, 1, 4, original);
     if (!(fabs((double)found[i] - expected) <= 1e-4 * expected)) return false;
@@ -135,18 +149,20 @@ static bool stretches_agree(const weft_network *network, const float *found, uin
   return true;
 }
 
-// Llama 3.1 and later come without scaling metadata, but with the stretch of every pair as a tensor. All published networks
-// have low and high factors 1 and 4, so factor and original length follow from it; anything else is refused.
+// Llama 3.1 and later come without scaling metadata, but with the stretch of every pair as a tensor. All published
+// networks have low and high factors 1 and 4, so factor and original length follow from it; anything else is refused.
 static void read_rope_tensor(gguf_keys *keys, weft_network *network) {
   const weft_stored_tensor *tensor = weft_checkpoint_lookup(keys->checkpoint, "rope_freqs.weight");
   if (keys->error || !tensor) return;
   enum { MAX_PAIRS = 1024 };
   float found[MAX_PAIRS];
   uint32_t count = network->rotary_dim / 2;
-  if (tensor->rank != 1 || tensor->shape[0] != count || count == 0 || count > MAX_PAIRS || !weft_dtype_computes(tensor->dtype)) {
+  if (tensor->rank != 1 || tensor->shape[0] != count || count == 0 || count > MAX_PAIRS ||
+      !weft_dtype_computes(tensor->dtype)) {
     char shape[96];
-    keys->error = weft_error(WEFT_INVALID, "%s: rope_freqs.weight: expected (%" PRIu32 ") of f32, found %s of %s", tensor->file, count,
-                             weft_checkpoint_shape_text(tensor->rank, tensor->shape, shape), weft_dtype_name(tensor->dtype));
+    keys->error = weft_error(WEFT_INVALID, "%s: rope_freqs.weight: expected (%" PRIu32 ") of f32, found %s of %s",
+                             tensor->file, count, weft_checkpoint_shape_text(tensor->rank, tensor->shape, shape),
+                             weft_dtype_name(tensor->dtype));
     return;
   }
   weft_checkpoint_convert(tensor, 0, WEFT_F32, found);
@@ -165,8 +181,11 @@ static void read_rope_tensor(gguf_keys *keys, weft_network *network) {
     network->rope_original_positions = original;
     return;
   }
-  keys->error = weft_error(WEFT_INVALID, "%s: rope_freqs.weight (largest %g) is not Llama 3's scaling with low and high factors 1 and "
-                           "4, the only one of this form that Weft runs", tensor->file, factor);
+  keys->error =
+      weft_error(WEFT_INVALID,
+                 "%s: rope_freqs.weight (largest %g) is not Llama 3's scaling with low and high factors 1 and "
+                 "4, the only one of this form that Weft runs",
+                 tensor->file, factor);
 }
 
 static void read_rope(gguf_keys *keys, weft_network *network) {
@@ -177,20 +196,26 @@ static void read_rope(gguf_keys *keys, weft_network *network) {
   read_integer(keys, "rope.dimension_count", false, 2, 1 << 16, &network->rotary_dim);
   if (keys->error) return;
   if (network->rotary_dim != network->head_dim) {
-    keys->error = weft_error(WEFT_INVALID, "%s: %s.rope.dimension_count %" PRIu32 " differs from the head's %" PRIu32 " dimensions, which this "
-                             "architecture does not allow", keys->checkpoint->path, keys->architecture, network->rotary_dim, network->head_dim);
+    keys->error = weft_error(WEFT_INVALID,
+                             "%s: %s.rope.dimension_count %" PRIu32 " differs from the head's %" PRIu32
+                             " dimensions, which this "
+                             "architecture does not allow",
+                             keys->checkpoint->path, keys->architecture, network->rotary_dim, network->head_dim);
     return;
   }
   char full[128];
   weft_meta type = find_key(keys, "rope.scaling.type", full);
   bool linear = text_is(&type, "linear");
   if (type.type != WEFT_META_NONE && !linear && !text_is(&type, "none")) {
-    keys->error = weft_error(WEFT_INVALID, "%s: %s: Weft runs \"none\" and \"linear\" (and Llama 3's through rope_freqs.weight)", keys->checkpoint->path, full);
+    keys->error =
+        weft_error(WEFT_INVALID, "%s: %s: Weft runs \"none\" and \"linear\" (and Llama 3's through rope_freqs.weight)",
+                   keys->checkpoint->path, full);
     return;
   }
   double factor = 1;
   // Files from before rope.scaling.type say only how much.
-  bool given = read_number(keys, "rope.scaling.factor", 1e-3, 1e6, &factor) || read_number(keys, "rope.scale_linear", 1e-3, 1e6, &factor);
+  bool given = read_number(keys, "rope.scaling.factor", 1e-3, 1e6, &factor) ||
+               read_number(keys, "rope.scale_linear", 1e-3, 1e6, &factor);
   if (given && factor != 1 && (linear || type.type == WEFT_META_NONE)) {
     network->rope_scaling = WEFT_ROPE_LINEAR;
     network->rope_factor = factor;
@@ -201,7 +226,8 @@ static void read_rope(gguf_keys *keys, weft_network *network) {
 static void read_name(const weft_checkpoint *checkpoint, weft_network *network) {
   weft_meta name = weft_checkpoint_meta_find(checkpoint, "general.name");
   weft_checkpoint_name_after_path(checkpoint, network->name);
-  if (name.type == WEFT_META_TEXT && name.text_bytes < sizeof network->name && weft_checkpoint_name_is_printable(name.text, name.text_bytes)) {
+  if (name.type == WEFT_META_TEXT && name.text_bytes < sizeof network->name &&
+      weft_checkpoint_name_is_printable(name.text, name.text_bytes)) {
     memcpy(network->name, name.text, name.text_bytes);
     network->name[name.text_bytes] = 0;
   }
@@ -242,7 +268,8 @@ weft_status weft_gguf_network(const weft_checkpoint *checkpoint, weft_network *o
   uint32_t experts = 0;
   read_integer(&keys, "expert_count", false, 0, 1 << 20, &experts);
   if (!keys.error && experts > 0)
-    keys.error = weft_error(WEFT_INVALID, "%s: %s.expert_count %" PRIu32 ": Weft does not run mixtures of experts", checkpoint->path, keys.architecture, experts);
+    keys.error = weft_error(WEFT_INVALID, "%s: %s.expert_count %" PRIu32 ": Weft does not run mixtures of experts",
+                            checkpoint->path, keys.architecture, experts);
   if (keys.error) return keys.error;
   network.attention_scale = 1.0f / sqrtf((float)network.head_dim);
   network.bos = token_id(checkpoint, "tokenizer.ggml.bos_token_id");
@@ -254,22 +281,38 @@ weft_status weft_gguf_network(const weft_checkpoint *checkpoint, weft_network *o
 
 bool weft_gguf_parameter_name(const weft_parameter *parameter, char out_name[96]) {
   static const char *const names[WEFT_PARAMETER_ROLE_COUNT] = {
-      [WEFT_TOKEN_EMBEDDING] = "token_embd.weight", [WEFT_POSITION_EMBEDDING] = "position_embd.weight",
-      [WEFT_NORM1_WEIGHT] = "attn_norm.weight", [WEFT_NORM1_BIAS] = "attn_norm.bias",
-      [WEFT_QKV_WEIGHT] = "attn_qkv.weight", [WEFT_QKV_BIAS] = "attn_qkv.bias",
-      [WEFT_Q_WEIGHT] = "attn_q.weight", [WEFT_Q_BIAS] = "attn_q.bias", [WEFT_K_WEIGHT] = "attn_k.weight",
-      [WEFT_K_BIAS] = "attn_k.bias", [WEFT_V_WEIGHT] = "attn_v.weight", [WEFT_V_BIAS] = "attn_v.bias",
-      [WEFT_O_WEIGHT] = "attn_output.weight", [WEFT_O_BIAS] = "attn_output.bias",
-      [WEFT_NORM2_WEIGHT] = "ffn_norm.weight", [WEFT_NORM2_BIAS] = "ffn_norm.bias",
-      [WEFT_GATE_WEIGHT] = "ffn_gate.weight", [WEFT_UP_WEIGHT] = "ffn_up.weight", [WEFT_UP_BIAS] = "ffn_up.bias",
-      [WEFT_DOWN_WEIGHT] = "ffn_down.weight", [WEFT_DOWN_BIAS] = "ffn_down.bias",
-      [WEFT_FINAL_NORM_WEIGHT] = "output_norm.weight", [WEFT_FINAL_NORM_BIAS] = "output_norm.bias",
-      [WEFT_HEAD_WEIGHT] = "output.weight", [WEFT_HEAD_BIAS] = "output.bias",
+      [WEFT_TOKEN_EMBEDDING] = "token_embd.weight",
+      [WEFT_POSITION_EMBEDDING] = "position_embd.weight",
+      [WEFT_NORM1_WEIGHT] = "attn_norm.weight",
+      [WEFT_NORM1_BIAS] = "attn_norm.bias",
+      [WEFT_QKV_WEIGHT] = "attn_qkv.weight",
+      [WEFT_QKV_BIAS] = "attn_qkv.bias",
+      [WEFT_Q_WEIGHT] = "attn_q.weight",
+      [WEFT_Q_BIAS] = "attn_q.bias",
+      [WEFT_K_WEIGHT] = "attn_k.weight",
+      [WEFT_K_BIAS] = "attn_k.bias",
+      [WEFT_V_WEIGHT] = "attn_v.weight",
+      [WEFT_V_BIAS] = "attn_v.bias",
+      [WEFT_O_WEIGHT] = "attn_output.weight",
+      [WEFT_O_BIAS] = "attn_output.bias",
+      [WEFT_NORM2_WEIGHT] = "ffn_norm.weight",
+      [WEFT_NORM2_BIAS] = "ffn_norm.bias",
+      [WEFT_GATE_WEIGHT] = "ffn_gate.weight",
+      [WEFT_UP_WEIGHT] = "ffn_up.weight",
+      [WEFT_UP_BIAS] = "ffn_up.bias",
+      [WEFT_DOWN_WEIGHT] = "ffn_down.weight",
+      [WEFT_DOWN_BIAS] = "ffn_down.bias",
+      [WEFT_FINAL_NORM_WEIGHT] = "output_norm.weight",
+      [WEFT_FINAL_NORM_BIAS] = "output_norm.bias",
+      [WEFT_HEAD_WEIGHT] = "output.weight",
+      [WEFT_HEAD_BIAS] = "output.bias",
   };
   const char *name = names[parameter->role];
   if (!name) return false;
-  if (parameter->layer < 0) snprintf(out_name, 96, "%s", name);
-  else snprintf(out_name, 96, "blk.%" PRId32 ".%s", parameter->layer, name);
+  if (parameter->layer < 0)
+    snprintf(out_name, 96, "%s", name);
+  else
+    snprintf(out_name, 96, "blk.%" PRId32 ".%s", parameter->layer, name);
   return true;
 }
 

@@ -10,9 +10,12 @@
 
 enum { MAX_HEADER_BYTES = 100000000, MAX_RANK = 4 };
 
-static const struct { const char *name; weft_dtype dtype; } dtypes[] = {
-    {"F32", WEFT_F32}, {"F16", WEFT_F16}, {"BF16", WEFT_BF16}, {"F64", WEFT_F64}, {"I64", WEFT_I64}, {"I32", WEFT_I32},
-    {"I16", WEFT_I16}, {"I8", WEFT_I8}, {"U8", WEFT_U8}, {"BOOL", WEFT_BOOL},
+static const struct {
+  const char *name;
+  weft_dtype dtype;
+} dtypes[] = {
+    {"F32", WEFT_F32}, {"F16", WEFT_F16}, {"BF16", WEFT_BF16}, {"F64", WEFT_F64}, {"I64", WEFT_I64},
+    {"I32", WEFT_I32}, {"I16", WEFT_I16}, {"I8", WEFT_I8},     {"U8", WEFT_U8},   {"BOOL", WEFT_BOOL},
 };
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
@@ -73,8 +76,9 @@ static weft_status read_entry(json_t *entry, const uint8_t *data, uint64_t data_
       !read_whole(json_array_get(offsets, 1), &end))
     return weft_error(WEFT_INVALID, "data_offsets: expected [begin, end]");
   if (begin > end || end > data_bytes)
-    return weft_error(WEFT_INVALID, "data_offsets: [%" PRIu64 ", %" PRIu64 "] is outside the file's %" PRIu64 " bytes of data",
-                      begin, end, data_bytes);
+    return weft_error(WEFT_INVALID,
+                      "data_offsets: [%" PRIu64 ", %" PRIu64 "] is outside the file's %" PRIu64 " bytes of data", begin,
+                      end, data_bytes);
   if (end - begin != tensor->bytes) {
     char shape[96];
     return weft_error(WEFT_INVALID, "data_offsets: %" PRIu64 " bytes, but shape %s of %s needs %" PRIu64, end - begin,
@@ -93,21 +97,23 @@ static int by_place(const void *a, const void *b) {
 }
 
 // Every byte of data belongs to exactly one tensor: anything else could hide content, and the format refuses it.
-static weft_status check_cover(weft_stored_tensor *added, uint32_t count, const uint8_t *data, uint64_t data_bytes, const char *file) {
+static weft_status check_cover(weft_stored_tensor *added, uint32_t count, const uint8_t *data, uint64_t data_bytes,
+                               const char *file) {
   if (count > 1) qsort(added, count, sizeof *added, by_place);
   uint64_t end = 0;
   for (uint32_t i = 0; i < count; ++i) {
     uint64_t begin = (uint64_t)((const uint8_t *)added[i].data - data);
     if (begin < end)
-      return weft_error(WEFT_INVALID, "%s: tensors \"%s\" and \"%s\" overlap at data byte %" PRIu64, file, added[i - 1].name,
-                        added[i].name, begin);
+      return weft_error(WEFT_INVALID, "%s: tensors \"%s\" and \"%s\" overlap at data byte %" PRIu64, file,
+                        added[i - 1].name, added[i].name, begin);
     if (begin > end)
-      return weft_error(WEFT_INVALID, "%s: data bytes %" PRIu64 " to %" PRIu64 " before \"%s\" belong to no tensor", file, end,
-                        begin, added[i].name);
+      return weft_error(WEFT_INVALID, "%s: data bytes %" PRIu64 " to %" PRIu64 " before \"%s\" belong to no tensor",
+                        file, end, begin, added[i].name);
     end = begin + added[i].bytes;
   }
   if (end != data_bytes)
-    return weft_error(WEFT_INVALID, "%s: the tensors end at data byte %" PRIu64 ", the file at %" PRIu64, file, end, data_bytes);
+    return weft_error(WEFT_INVALID, "%s: the tensors end at data byte %" PRIu64 ", the file at %" PRIu64, file, end,
+                      data_bytes);
   return NULL;
 }
 
@@ -121,7 +127,8 @@ static weft_status check_metadata(json_t *metadata) {
   return NULL;
 }
 
-static weft_status read_entries(weft_checkpoint *checkpoint, json_t *root, const uint8_t *data, uint64_t data_bytes, const char *file) {
+static weft_status read_entries(weft_checkpoint *checkpoint, json_t *root, const uint8_t *data, uint64_t data_bytes,
+                                const char *file) {
   uint32_t first = checkpoint->count;
   const char *key;
   json_t *value;
@@ -144,20 +151,27 @@ static weft_status read_entries(weft_checkpoint *checkpoint, json_t *root, const
 
 static weft_status refuse(const uint8_t *bytes, size_t size, const char *file, uint64_t header) {
   if (size >= 4 && memcmp(bytes, "PK\003\004", 4) == 0)
-    return weft_error(WEFT_INVALID, "%s: a zip archive, probably PyTorch's own format; convert it to safetensors", file);
+    return weft_error(WEFT_INVALID, "%s: a zip archive, probably PyTorch's own format; convert it to safetensors",
+                      file);
   if (header > MAX_HEADER_BYTES)
-    return weft_error(WEFT_INVALID, "%s: not safetensors: the first 8 bytes, the header's length, say %" PRIu64
-                      ", and a header has at most %d bytes", file, header, MAX_HEADER_BYTES);
-  return weft_error(WEFT_INVALID, "%s: truncated: the header needs %" PRIu64 " bytes after the first 8, the file has %zu", file,
+    return weft_error(WEFT_INVALID,
+                      "%s: not safetensors: the first 8 bytes, the header's length, say %" PRIu64
+                      ", and a header has at most %d bytes",
+                      file, header, MAX_HEADER_BYTES);
+  return weft_error(WEFT_INVALID,
+                    "%s: truncated: the header needs %" PRIu64 " bytes after the first 8, the file has %zu", file,
                     header, size - 8);
 }
 
 weft_status weft_safetensors_read(weft_checkpoint *checkpoint, const uint8_t *bytes, size_t size, const char *file) {
-  if (size < 8) return weft_error(WEFT_INVALID, "%s: %zu bytes is too short for safetensors (8 bytes of header length)", file, size);
+  if (size < 8)
+    return weft_error(WEFT_INVALID, "%s: %zu bytes is too short for safetensors (8 bytes of header length)", file,
+                      size);
   uint64_t header = 0;
   for (int i = 7; i >= 0; --i) header = header << 8 | bytes[i];
   if (header > MAX_HEADER_BYTES || header > size - 8) return refuse(bytes, size, file, header);
-  if (header == 0 || bytes[8] != '{') return weft_error(WEFT_INVALID, "%s: not safetensors: the header must begin with '{' at byte 8", file);
+  if (header == 0 || bytes[8] != '{')
+    return weft_error(WEFT_INVALID, "%s: not safetensors: the header must begin with '{' at byte 8", file);
   json_error_t error;
   json_t *root = json_loadb((const char *)bytes + 8, (size_t)header, JSON_REJECT_DUPLICATES, &error);
   if (!root)

@@ -27,7 +27,8 @@ static const char *format_name(weft_dtype dtype) {
 
 static weft_status tensor_bytes(const weft_saved_tensor *tensor, uint64_t *out_bytes) {
   if (!format_name(tensor->dtype))
-    return weft_error(WEFT_INVALID, "safetensors has no name for %s; convert to f32, f16 or bf16", weft_dtype_name(tensor->dtype));
+    return weft_error(WEFT_INVALID, "safetensors has no name for %s; convert to f32, f16 or bf16",
+                      weft_dtype_name(tensor->dtype));
   if (tensor->rank > 4) return weft_error(WEFT_INVALID, "%u dimensions; Weft writes up to 4", tensor->rank);
   uint64_t elements = 1;
   for (uint32_t i = 0; i < tensor->rank; ++i) {
@@ -40,12 +41,14 @@ static weft_status tensor_bytes(const weft_saved_tensor *tensor, uint64_t *out_b
 }
 
 static weft_status add_entry(json_t *root, const weft_saved_tensor *tensor, uint64_t *end) {
-  if (!weft_checkpoint_name_is_printable(tensor->name, strlen(tensor->name)) || strcmp(tensor->name, "__metadata__") == 0)
+  if (!weft_checkpoint_name_is_printable(tensor->name, strlen(tensor->name)) ||
+      strcmp(tensor->name, "__metadata__") == 0)
     return weft_error(WEFT_INVALID, "not a name for a tensor (empty, reserved, control characters or not UTF-8)");
   if (json_object_get(root, tensor->name)) return weft_error(WEFT_INVALID, "given twice");
   uint64_t bytes, begin = *end;
   WEFT_TRY(tensor_bytes(tensor, &bytes));
-  if (__builtin_add_overflow(*end, bytes, end) || *end > INT64_MAX) return weft_error(WEFT_INVALID, "the file would be too large");
+  if (__builtin_add_overflow(*end, bytes, end) || *end > INT64_MAX)
+    return weft_error(WEFT_INVALID, "the file would be too large");
   json_t *shape = json_array();
   for (uint32_t i = 0; i < tensor->rank; ++i) json_array_append_new(shape, json_integer((json_int_t)tensor->shape[i]));
   json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", format_name(tensor->dtype), "shape", shape, "data_offsets",
@@ -60,19 +63,21 @@ static weft_status add_metadata(json_t *root, const char *const *metadata, uint3
   for (uint32_t i = 0; i < pairs; ++i) {
     const char *key = metadata[2 * (size_t)i], *value = metadata[2 * (size_t)i + 1];
     if (json_object_get(object, key)) return weft_error(WEFT_INVALID, "metadata \"%s\" is given twice", key);
-    if (json_object_set_new(object, key, json_string(value)) != 0) return weft_error(WEFT_INVALID, "metadata: not UTF-8");
+    if (json_object_set_new(object, key, json_string(value)) != 0)
+      return weft_error(WEFT_INVALID, "metadata: not UTF-8");
   }
   return NULL;
 }
 
-static weft_status build_header(const weft_saved_tensor *tensors, uint32_t count, const char *const *metadata, uint32_t pairs,
-                                char **out_text) {
+static weft_status build_header(const weft_saved_tensor *tensors, uint32_t count, const char *const *metadata,
+                                uint32_t pairs, char **out_text) {
   json_t *root = json_object();
   uint64_t end = 0;
   weft_status status = pairs ? add_metadata(root, metadata, pairs) : NULL;
   for (uint32_t i = 0; i < count && !status; ++i)
     status = weft_status_prefix(add_entry(root, &tensors[i], &end), "tensor \"%s\": ", tensors[i].name);
-  if (!status && !(*out_text = json_dumps(root, JSON_COMPACT))) status = weft_error(WEFT_FAILED, "no memory for the header");
+  if (!status && !(*out_text = json_dumps(root, JSON_COMPACT)))
+    status = weft_error(WEFT_FAILED, "no memory for the header");
   json_decref(root);
   return status;
 }

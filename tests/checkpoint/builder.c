@@ -46,7 +46,8 @@ static void pad(gguf_bytes *to, size_t alignment) {
   gguf_append(to, zeros, (alignment - to->size % alignment) % alignment);
 }
 
-void gguf_tensor(gguf_builder *b, const char *name, uint32_t rank, const uint64_t *shape, uint32_t format, const void *data, size_t bytes) {
+void gguf_tensor(gguf_builder *b, const char *name, uint32_t rank, const uint64_t *shape, uint32_t format,
+                 const void *data, size_t bytes) {
   pad(&b->data, b->alignment);
   uint64_t offset = b->data.size;
   gguf_append_text(&b->tensors, name);
@@ -103,7 +104,8 @@ void write_text(const char *folder, const char *name, const char *text) {
 
 void assert_refused(weft_status status, const char *part) {
   assert_non_null(status);
-  if (!strstr(weft_status_message(status), part)) fail_msg("\"%s\" does not say \"%s\"", weft_status_message(status), part);
+  if (!strstr(weft_status_message(status), part))
+    fail_msg("\"%s\" does not say \"%s\"", weft_status_message(status), part);
   assert_int_equal(weft_status_code(status), WEFT_INVALID);
   weft_status_free(status);
 }

@@ -1,5 +1,6 @@
-// Number formats: names, sizes, and rounding against definitions that share nothing with the code: a 16-bit value is taken
-// apart with ldexp, and the rounding of a float is right when no other 16-bit value is nearer, nor as near and even.
+// Number formats: names, sizes, and rounding against definitions that share nothing with the code: a 16-bit value is
+// taken apart with ldexp, and the rounding of a float is right when no other 16-bit value is nearer, nor as near and
+// even.
 #include "models/dtype.h"
 
 #include <math.h>
@@ -29,7 +30,8 @@ static void check_all_values(weft_dtype dtype, int exponent_bits) {
       continue;
     }
     if (!((double)value == expected && !signbit(value) == !signbit(expected) && again == half))
-      fail_msg("%s %04x: read as %g, expected %g, written as %04x", weft_dtype_name(dtype), bits, (double)value, expected, again);
+      fail_msg("%s %04x: read as %g, expected %g, written as %04x", weft_dtype_name(dtype), bits, (double)value,
+               expected, again);
   }
 }
 
@@ -64,7 +66,8 @@ static void check_rounding(weft_dtype dtype, int exponent_bits, float value) {
 static void rounds_to_nearest_even(void **state) {
   (void)state;
   for (uint32_t bits = 0; bits < 0x7c00; ++bits) {  // half way between neighbours, and a little beside
-    float low = (float)half_value((uint16_t)bits, 5), high = (float)finite_value((uint16_t)(bits + 1), 5), middle = (low + high) / 2;
+    float low = (float)half_value((uint16_t)bits, 5), high = (float)finite_value((uint16_t)(bits + 1), 5),
+          middle = (low + high) / 2;
     check_rounding(WEFT_F16, 5, middle);
     check_rounding(WEFT_F16, 5, -middle);
     check_rounding(WEFT_F16, 5, nextafterf(middle, 1e6f));
@@ -137,16 +140,20 @@ static void integers_and_f64(void **state) {
 
 static void names(void **state) {
   (void)state;
-  const struct { const char *name; weft_dtype dtype; } good[] = {
-      {"f32", WEFT_F32}, {"F32", WEFT_F32}, {"float32", WEFT_F32}, {"half", WEFT_F16}, {"float16", WEFT_F16},
-      {"bfloat16", WEFT_BF16}, {"BF16", WEFT_BF16}, {"q4_k", WEFT_Q4_K}, {"Q8_0", WEFT_Q8_0}, {"int64", WEFT_I64}, {"bool", WEFT_BOOL}};
+  const struct {
+    const char *name;
+    weft_dtype dtype;
+  } good[] = {{"f32", WEFT_F32},     {"F32", WEFT_F32},       {"float32", WEFT_F32}, {"half", WEFT_F16},
+              {"float16", WEFT_F16}, {"bfloat16", WEFT_BF16}, {"BF16", WEFT_BF16},   {"q4_k", WEFT_Q4_K},
+              {"Q8_0", WEFT_Q8_0},   {"int64", WEFT_I64},     {"bool", WEFT_BOOL}};
   for (size_t i = 0; i < sizeof good / sizeof *good; ++i) {
     weft_dtype dtype = WEFT_DTYPE_COUNT;
     assert_ok(weft_dtype_parse(good[i].name, &dtype));
     assert_int_equal(dtype, good[i].dtype);
   }
   weft_dtype untouched = WEFT_Q6_K;
-  assert_failure(weft_dtype_parse("bf61", &untouched), WEFT_INVALID, "unknown number format \"bf61\"; the nearest known one is \"bf16\"");
+  assert_failure(weft_dtype_parse("bf61", &untouched), WEFT_INVALID,
+                 "unknown number format \"bf61\"; the nearest known one is \"bf16\"");
   assert_int_equal(untouched, WEFT_Q6_K);
   assert_string_equal(weft_dtype_name((weft_dtype)6), "unknown");
   assert_true(weft_dtype_computes(WEFT_BF16) && !weft_dtype_computes(WEFT_F64) && !weft_dtype_computes(WEFT_Q8_0));
@@ -168,8 +175,12 @@ static void sizes(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_16_bit_value), cmocka_unit_test(rounds_to_nearest_even), cmocka_unit_test(special_values),
-      cmocka_unit_test(integers_and_f64), cmocka_unit_test(names), cmocka_unit_test(sizes),
+      cmocka_unit_test(every_16_bit_value),
+      cmocka_unit_test(rounds_to_nearest_even),
+      cmocka_unit_test(special_values),
+      cmocka_unit_test(integers_and_f64),
+      cmocka_unit_test(names),
+      cmocka_unit_test(sizes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,8 @@ static unsigned walk_tensor(const weft_checkpoint *checkpoint, uint32_t index, c
   must(inside(tensor.data, tensor.bytes, bytes, size), "a tensor lies inside the file");
   must(tensor.rank <= 4, "at most 4 dimensions");
   uint64_t elements = 1, expected;
-  for (uint32_t d = 0; d < tensor.rank; ++d) must(!__builtin_mul_overflow(elements, tensor.shape[d], &elements), "elements fit 64 bits");
+  for (uint32_t d = 0; d < tensor.rank; ++d)
+    must(!__builtin_mul_overflow(elements, tensor.shape[d], &elements), "elements fit 64 bits");
   must(weft_dtype_bytes(tensor.dtype, elements, &expected) && expected == tensor.bytes, "bytes are shape times format");
   weft_status status = weft_checkpoint_find(checkpoint, tensor.name, &found);
   must(status == NULL && found.data == tensor.data, "a tensor is found by its name");
@@ -95,7 +96,8 @@ static void walk_network(const weft_checkpoint *checkpoint) {
 void exercise_checkpoint(const weft_checkpoint *checkpoint, const uint8_t *bytes, size_t size) {
   volatile unsigned sum = 0;
   for (uint32_t i = 0; i < weft_checkpoint_count(checkpoint); ++i) sum = sum + walk_tensor(checkpoint, i, bytes, size);
-  for (uint32_t i = 0; i < weft_checkpoint_meta_count(checkpoint); ++i) sum = sum + walk_meta(checkpoint, i, bytes, size);
+  for (uint32_t i = 0; i < weft_checkpoint_meta_count(checkpoint); ++i)
+    sum = sum + walk_meta(checkpoint, i, bytes, size);
   walk_network(checkpoint);
 }
 

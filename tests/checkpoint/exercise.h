@@ -1,5 +1,6 @@
-// What must hold for any bytes whatever: opening gives a status with a message, or a checkpoint of which every tensor and every
-// value of metadata lies inside the bytes and can be read. Used by the mutation test and by the fuzzers in tests/fuzz/.
+// What must hold for any bytes whatever: opening gives a status with a message, or a checkpoint of which every tensor
+// and every value of metadata lies inside the bytes and can be read. Used by the mutation test and by the fuzzers in
+// tests/fuzz/.
 #ifndef WEFT_TESTS_CHECKPOINT_EXERCISE_H
 #define WEFT_TESTS_CHECKPOINT_EXERCISE_H
 

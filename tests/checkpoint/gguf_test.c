@@ -24,10 +24,21 @@ static void metadata_of_every_type(void **state) {
   gguf_builder b;
   gguf_start(&b);
   b.version = 2;
-  const struct { const char *key; uint32_t type; uint64_t bits; size_t size; int64_t integer; } whole[] = {
-      {"u8", GGUF_U8, 200, 1, 200}, {"i8", GGUF_I8, 0xff, 1, -1}, {"u16", GGUF_U16, 65535, 2, 65535}, {"i16", GGUF_I16, 0x8000, 2, -32768},
-      {"u32", GGUF_U32, 0xffffffff, 4, 4294967295}, {"i32", GGUF_I32, 0xfffffffe, 4, -2}, {"bool", GGUF_BOOL, 1, 1, 1},
-      {"u64", GGUF_U64, INT64_MAX, 8, INT64_MAX}, {"i64", GGUF_I64, UINT64_MAX, 8, -1}};
+  const struct {
+    const char *key;
+    uint32_t type;
+    uint64_t bits;
+    size_t size;
+    int64_t integer;
+  } whole[] = {{"u8", GGUF_U8, 200, 1, 200},
+               {"i8", GGUF_I8, 0xff, 1, -1},
+               {"u16", GGUF_U16, 65535, 2, 65535},
+               {"i16", GGUF_I16, 0x8000, 2, -32768},
+               {"u32", GGUF_U32, 0xffffffff, 4, 4294967295},
+               {"i32", GGUF_I32, 0xfffffffe, 4, -2},
+               {"bool", GGUF_BOOL, 1, 1, 1},
+               {"u64", GGUF_U64, INT64_MAX, 8, INT64_MAX},
+               {"i64", GGUF_I64, UINT64_MAX, 8, -1}};
   enum { WHOLE = sizeof whole / sizeof *whole };
   for (size_t i = 0; i < WHOLE; ++i) gguf_meta(&b, whole[i].key, whole[i].type, &whole[i].bits, whole[i].size);
   const double third = 1.0 / 3;
@@ -36,7 +47,11 @@ static void metadata_of_every_type(void **state) {
   gguf_text(&b, "text", "gr\xc3\xbc\xc3\x9f");
   const char *const words[] = {"", "two", "three\n"};
   gguf_texts(&b, "words", words, 3);
-  struct { uint32_t type; uint64_t count; int16_t values[3]; } __attribute__((packed)) numbers = {GGUF_I16, 3, {-5, 0, 7}};
+  struct {
+    uint32_t type;
+    uint64_t count;
+    int16_t values[3];
+  } __attribute__((packed)) numbers = {GGUF_I16, 3, {-5, 0, 7}};
   gguf_meta(&b, "numbers", GGUF_ARRAY, &numbers, sizeof numbers);
   uint8_t *file;
   weft_checkpoint *checkpoint;
@@ -91,7 +106,10 @@ static void refuses_broken_metadata(void **state) {
   assert_built_refused(&b, "must be a power of two");
   gguf_start(&b), gguf_u32(&b, "split.count", 3);
   assert_built_refused(&b, "one of 3 parts");
-  struct { uint32_t type; uint64_t count, more; } __attribute__((packed)) array = {GGUF_ARRAY, 1, 0};
+  struct {
+    uint32_t type;
+    uint64_t count, more;
+  } __attribute__((packed)) array = {GGUF_ARRAY, 1, 0};
   gguf_start(&b), gguf_meta(&b, "a", GGUF_ARRAY, &array, sizeof array);
   assert_built_refused(&b, "an array of arrays");
   array.type = GGUF_F64, array.count = UINT64_MAX / 4;
@@ -123,7 +141,8 @@ static void refuses_broken_tensors(void **state) {
   assert_built_refused(&b, "99 is not a number format");
   gguf_start(&b), gguf_tensor(&b, "t", 1, four, GGML_F32, data, 15);
   assert_built_refused(&b, "is the file complete?");
-  gguf_start(&b), b.alignment = 8, gguf_tensor(&b, "s", 1, four, GGML_F32, data, 16), gguf_tensor(&b, "t", 1, four, GGML_F32, data, 16);
+  gguf_start(&b), b.alignment = 8, gguf_tensor(&b, "s", 1, four, GGML_F32, data, 16),
+                  gguf_tensor(&b, "t", 1, four, GGML_F32, data, 16);
   assert_built_refused(&b, "offset 16 is not a multiple of the alignment 32");
   gguf_start(&b), gguf_tensor(&b, "t", 1, four, GGML_F32, data, 16), gguf_tensor(&b, "t", 1, four, GGML_F32, data, 16);
   assert_built_refused(&b, "\"t\" is there twice");
@@ -155,7 +174,9 @@ static void respects_alignment(void **state) {
 
 // A network's keys, without tensors.
 static void put_network(gguf_builder *b, const char *architecture, uint32_t heads, uint32_t kv_heads, uint32_t hidden) {
-  const char *const keys[] = {"block_count", "embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv", "context_length", "vocab_size"};
+  const char *const keys[] = {
+      "block_count",    "embedding_length", "feed_forward_length", "attention.head_count", "attention.head_count_kv",
+      "context_length", "vocab_size"};
   const uint32_t values[] = {2, hidden, 96, heads, kv_heads, 40, 7};
   gguf_text(b, "general.architecture", architecture);
   for (size_t i = 0; i < sizeof keys / sizeof *keys; ++i) {
@@ -169,7 +190,8 @@ static float value_of(uint32_t parameter, uint64_t index) { return (float)(param
 
 // One parameter as llama.cpp's converter stores it: from Hugging Face's `values`, in f32. `heads`: rows permuted as its
 // reshape(heads, 2, rows / heads / 2, columns).swapaxes(1, 2) does.
-static void put_parameter(gguf_builder *b, const char *name, const weft_parameter *p, const float *values, uint32_t heads) {
+static void put_parameter(gguf_builder *b, const char *name, const weft_parameter *p, const float *values,
+                          uint32_t heads) {
   uint64_t rows = p->shape[0], columns = p->rank == 2 ? p->shape[1] : 1, shape[2] = {p->shape[0], p->shape[1]};
   float *stored = weft_allocate_array(rows * columns, sizeof *stored);
   if (heads) {
@@ -177,7 +199,8 @@ static void put_parameter(gguf_builder *b, const char *name, const weft_paramete
     for (uint64_t head = 0; head < heads; ++head)
       for (uint64_t pair = 0; pair < pairs; ++pair)
         for (uint64_t half = 0; half < 2; ++half, ++at)
-          memcpy(stored + at * columns, values + ((head * 2 + half) * pairs + pair) * columns, columns * sizeof *stored);
+          memcpy(stored + at * columns, values + ((head * 2 + half) * pairs + pair) * columns,
+                 columns * sizeof *stored);
   } else if (p->transposed) {
     shape[0] = columns, shape[1] = rows;
     for (uint64_t r = 0; r < rows; ++r)
@@ -217,7 +240,8 @@ static void check_all(const weft_checkpoint *checkpoint, const weft_network *net
     for (uint64_t k = 0; k < count; ++k) {
       want = narrow_want = value_of(i, k);
       weft_dtype_from_f32(WEFT_BF16, &narrow_want, &want_bits, 1);
-      if (values[k] != want || narrow[k] != want_bits) fail_msg("%s: element %lu is %g, expected %g", p.name, (unsigned long)k, (double)values[k], (double)want);
+      if (values[k] != want || narrow[k] != want_bits)
+        fail_msg("%s: element %lu is %g, expected %g", p.name, (unsigned long)k, (double)values[k], (double)want);
     }
     free(values);
     free(narrow);
@@ -231,7 +255,8 @@ static void check_architecture(const char *architecture, weft_network expected, 
   put_network(&b, architecture, expected.heads, expected.kv_heads, expected.hidden);
   gguf_text(&b, "general.name", "made up");
   gguf_u32(&b, "tokenizer.ggml.eos_token_id", 3);
-  char *key = weft_format("%s.attention.layer_norm_%sepsilon", architecture, expected.family == WEFT_GPT2 ? "" : "rms_");
+  char *key =
+      weft_format("%s.attention.layer_norm_%sepsilon", architecture, expected.family == WEFT_GPT2 ? "" : "rms_");
   gguf_f32(&b, key, 1e-6f);
   free(key);
   if (expected.family == WEFT_LLAMA) {
@@ -261,7 +286,8 @@ static void check_architecture(const char *architecture, weft_network expected, 
   assert_int_equal(network.bos, -1);
   assert_true(network.norm_epsilon == 1e-6f);
   assert_true(network.attention_scale == 1 / sqrtf((float)expected.head_dim));
-  if (expected.family == WEFT_LLAMA) assert_true(network.rope_theta == 500000 && network.rotary_dim == expected.head_dim);
+  if (expected.family == WEFT_LLAMA)
+    assert_true(network.rope_theta == 500000 && network.rotary_dim == expected.head_dim);
   check_all(checkpoint, &network);
   weft_checkpoint_close(checkpoint);
   free(file);
@@ -270,7 +296,8 @@ static void check_architecture(const char *architecture, weft_network expected, 
 static weft_network small_network(weft_family family) {
   weft_network n = weft_network_default();
   n.family = family;
-  n.layers = 2, n.hidden = 48, n.heads = 6, n.kv_heads = 2, n.head_dim = 8, n.intermediate = 96, n.vocabulary = 7, n.positions = 40;
+  n.layers = 2, n.hidden = 48, n.heads = 6, n.kv_heads = 2, n.head_dim = 8, n.intermediate = 96, n.vocabulary = 7,
+  n.positions = 40;
   return n;
 }
 
@@ -302,10 +329,20 @@ static void gpt2_projections_are_turned(void **state) {
 static void quantised_projection_is_turned(void **state) {
   (void)state;
   enum { ROWS = 35, COLUMNS = 288 };
-  struct { uint16_t scale; int8_t values[32]; } __attribute__((packed)) blocks[ROWS][COLUMNS / 32];
+  struct {
+    uint16_t scale;
+    int8_t values[32];
+  } __attribute__((packed)) blocks[ROWS][COLUMNS / 32];
   for (int r = 0; r < ROWS; ++r)
-    for (int c = 0; c < COLUMNS; ++c) blocks[r][c / 32].scale = 0x3c00, blocks[r][c / 32].values[c % 32] = (int8_t)((r * 7 + c) % 255 - 127);
-  weft_stored_tensor tensor = {.name = "t", .dtype = WEFT_Q8_0, .rank = 2, .shape = {ROWS, COLUMNS}, .data = blocks, .bytes = sizeof blocks, .transpose = true};
+    for (int c = 0; c < COLUMNS; ++c)
+      blocks[r][c / 32].scale = 0x3c00, blocks[r][c / 32].values[c % 32] = (int8_t)((r * 7 + c) % 255 - 127);
+  weft_stored_tensor tensor = {.name = "t",
+                               .dtype = WEFT_Q8_0,
+                               .rank = 2,
+                               .shape = {ROWS, COLUMNS},
+                               .data = blocks,
+                               .bytes = sizeof blocks,
+                               .transpose = true};
   float *out = weft_allocate_array(ROWS * COLUMNS, sizeof *out);
   weft_checkpoint_convert(&tensor, 0, WEFT_F32, out);
   for (int r = 0; r < ROWS; ++r)
@@ -351,11 +388,13 @@ static void refuses_impossible_networks(void **state) {
 }
 
 // The stretches of transformers' "llama3" scaling, written out as its modeling_rope_utils.py has them.
-static void put_stretches(gguf_builder *b, uint32_t head_dim, double base, double factor, double low, double high, double original) {
+static void put_stretches(gguf_builder *b, uint32_t head_dim, double base, double factor, double low, double high,
+                          double original) {
   float stretches[64];
   for (uint32_t i = 0; i < head_dim / 2; ++i) {
     double frequency = pow(base, -(double)(2 * i) / head_dim), wavelength = 2 * M_PI / frequency, scaled = frequency;
-    if (wavelength > original / low) scaled = frequency / factor;
+    if (wavelength > original / low)
+      scaled = frequency / factor;
     else if (wavelength >= original / high) {
       double smooth = (original / wavelength - low) / (high - low);
       scaled = (1 - smooth) * frequency / factor + smooth * frequency;
@@ -366,7 +405,8 @@ static void put_stretches(gguf_builder *b, uint32_t head_dim, double base, doubl
   gguf_tensor(b, "rope_freqs.weight", 1, shape, GGML_F32, stretches, head_dim / 2 * sizeof *stretches);
 }
 
-static weft_network network_with_stretches(double factor, double low, double high, double original, uint32_t said, const char *reason) {
+static weft_network network_with_stretches(double factor, double low, double high, double original, uint32_t said,
+                                           const char *reason) {
   gguf_builder b;
   gguf_start(&b);
   put_network(&b, "llama", 2, 1, 128);
@@ -437,8 +477,10 @@ static void every_truncation_is_refused(void **state) {
     memcpy(exact, file, cut);
     weft_checkpoint *checkpoint = NULL;
     weft_status status = weft_checkpoint_open_bytes(exact, cut, "x", &checkpoint);
-    if (cut < size) assert_refused(status, "x: ");
-    else assert_ok(status);
+    if (cut < size)
+      assert_refused(status, "x: ");
+    else
+      assert_ok(status);
     weft_checkpoint_close(checkpoint);
     free(exact);
   }
@@ -447,10 +489,17 @@ static void every_truncation_is_refused(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(metadata_of_every_type), cmocka_unit_test(refuses_broken_metadata), cmocka_unit_test(refuses_broken_tensors),
-      cmocka_unit_test(respects_alignment), cmocka_unit_test(llama_rows_are_put_back), cmocka_unit_test(qwen2_rows_are_left),
-      cmocka_unit_test(gpt2_projections_are_turned), cmocka_unit_test(quantised_projection_is_turned),
-      cmocka_unit_test(refuses_impossible_networks), cmocka_unit_test(llama3_scaling_from_its_tensor), cmocka_unit_test(linear_scaling),
+      cmocka_unit_test(metadata_of_every_type),
+      cmocka_unit_test(refuses_broken_metadata),
+      cmocka_unit_test(refuses_broken_tensors),
+      cmocka_unit_test(respects_alignment),
+      cmocka_unit_test(llama_rows_are_put_back),
+      cmocka_unit_test(qwen2_rows_are_left),
+      cmocka_unit_test(gpt2_projections_are_turned),
+      cmocka_unit_test(quantised_projection_is_turned),
+      cmocka_unit_test(refuses_impossible_networks),
+      cmocka_unit_test(llama3_scaling_from_its_tensor),
+      cmocka_unit_test(linear_scaling),
       cmocka_unit_test(every_truncation_is_refused),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

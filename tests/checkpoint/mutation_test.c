@@ -1,7 +1,7 @@
 // Broken checkpoints, thousands of them, the same in every run: mutation_test SEED... where a seed is a valid .gguf or
-// .safetensors file, or a folder with an index. Each seed is damaged in the ways that files are: a bit flips, the end is
-// missing, a length says something else, a piece is doubled or gone. Run under the sanitizers this also proves that nothing is
-// read outside the file.
+// .safetensors file, or a folder with an index. Each seed is damaged in the ways that files are: a bit flips, the end
+// is missing, a length says something else, a piece is doubled or gone. Run under the sanitizers this also proves that
+// nothing is read outside the file.
 #include <dirent.h>
 
 #include "base/random.h"
@@ -24,8 +24,25 @@ static size_t place(source *s, size_t size) {
 
 // Values that lengths, counts and offsets go wrong with.
 static uint64_t hard_number(source *s, size_t size) {
-  const uint64_t numbers[] = {0, 1, 7, 31, 255, 65535, 0x7fffffff, 0x80000000, 0xffffffff, size, size - 1, size + 1, size * 2,
-                              INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX, UINT64_MAX / 2, UINT64_MAX - 7, UINT64_MAX / 4 + 1};
+  const uint64_t numbers[] = {0,
+                              1,
+                              7,
+                              31,
+                              255,
+                              65535,
+                              0x7fffffff,
+                              0x80000000,
+                              0xffffffff,
+                              size,
+                              size - 1,
+                              size + 1,
+                              size * 2,
+                              INT64_MAX,
+                              (uint64_t)INT64_MAX + 1,
+                              UINT64_MAX,
+                              UINT64_MAX / 2,
+                              UINT64_MAX - 7,
+                              UINT64_MAX / 4 + 1};
   return numbers[draw(s, sizeof numbers / sizeof *numbers)];
 }
 
@@ -40,7 +57,7 @@ static void replace_digit(source *s, uint8_t *bytes, size_t size) {
   for (size_t i = 0; i < size; ++i) {
     uint8_t *byte = &bytes[(at + i) % size];
     if (*byte < '0' || *byte > '9') continue;
-    *byte = (uint8_t)"0123456789-.e,]}\""[draw(s, 17)];
+    *byte = (uint8_t) "0123456789-.e,]}\""[draw(s, 17)];
     return;
   }
 }
@@ -119,8 +136,10 @@ static void mutate_json(const char *from, const char *folder, const char *name, 
     assert_int_equal(fclose(file), 0);
     weft_checkpoint *checkpoint = NULL;
     weft_status status = weft_checkpoint_open(folder, &checkpoint);
-    if (status) exercise_failure(status);
-    else exercise_checkpoint(checkpoint, NULL, 0);
+    if (status)
+      exercise_failure(status);
+    else
+      exercise_checkpoint(checkpoint, NULL, 0);
     weft_checkpoint_close(checkpoint);
   }
   free(bytes);
@@ -142,9 +161,12 @@ static void mutate_folder(const char *seed, uint64_t stream) {
 static void mutate_one(void **state) {
   const char *seed = *state;
   uint64_t stream = 0;
-  for (const char *c = strrchr(seed, '/') ? strrchr(seed, '/') : seed; *c; ++c) stream = stream * 31 + (unsigned char)*c;
-  if (weft_directory_exists(seed)) mutate_folder(seed, stream);
-  else mutate_file(seed, stream);
+  for (const char *c = strrchr(seed, '/') ? strrchr(seed, '/') : seed; *c; ++c)
+    stream = stream * 31 + (unsigned char)*c;
+  if (weft_directory_exists(seed))
+    mutate_folder(seed, stream);
+  else
+    mutate_file(seed, stream);
 }
 
 int main(int argc, char **argv) {

@@ -23,11 +23,14 @@ static void every_format_is_exact(void **state) {
     weft_checkpoint_convert(&stored, 0, WEFT_F32, values);
     const uint8_t *truth = expected.data;
     for (uint64_t k = 0; k < count; ++k)
-      if (memcmp(&values[k], truth + 4 * k, 4) != 0) fail_msg("%s (%s): element %lu is %a", stored.name, weft_dtype_name(stored.dtype), (unsigned long)k, (double)values[k]);
+      if (memcmp(&values[k], truth + 4 * k, 4) != 0)
+        fail_msg("%s (%s): element %lu is %a", stored.name, weft_dtype_name(stored.dtype), (unsigned long)k,
+                 (double)values[k]);
     free(values);
     seen[stored.dtype] = true;
   }
-  static const weft_dtype all[] = {WEFT_F32, WEFT_F16, WEFT_BF16, WEFT_Q8_0, WEFT_Q4_0, WEFT_Q4_1, WEFT_Q5_0, WEFT_Q5_1, WEFT_Q4_K, WEFT_Q5_K, WEFT_Q6_K};
+  static const weft_dtype all[] = {WEFT_F32,  WEFT_F16,  WEFT_BF16, WEFT_Q8_0, WEFT_Q4_0, WEFT_Q4_1,
+                                   WEFT_Q5_0, WEFT_Q5_1, WEFT_Q4_K, WEFT_Q5_K, WEFT_Q6_K};
   for (size_t i = 0; i < sizeof all / sizeof *all; ++i) assert_true(seen[all[i]]);
   weft_checkpoint_close(gguf);
   weft_checkpoint_close(meaning);

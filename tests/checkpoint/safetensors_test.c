@@ -27,9 +27,11 @@ static weft_status open_header(const char *header, size_t data_bytes) {
 static void reads_what_is_there(void **state) {
   (void)state;
   size_t size;
-  uint8_t *file = make_file("{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[2,10]},"
-                            "\"a\":{\"dtype\":\"BF16\",\"shape\":[],\"data_offsets\":[0,2]},"
-                            "\"none\":{\"dtype\":\"I64\",\"shape\":[3,0],\"data_offsets\":[2,2]}}   ", 10, &size);
+  uint8_t *file = make_file(
+      "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[2,10]},"
+      "\"a\":{\"dtype\":\"BF16\",\"shape\":[],\"data_offsets\":[0,2]},"
+      "\"none\":{\"dtype\":\"I64\",\"shape\":[3,0],\"data_offsets\":[2,2]}}   ",
+      10, &size);
   weft_checkpoint *checkpoint;
   assert_ok(weft_checkpoint_open_bytes(file, size, "x.safetensors", &checkpoint));
   assert_string_equal(weft_checkpoint_format(checkpoint), "safetensors");
@@ -47,7 +49,8 @@ static void reads_what_is_there(void **state) {
   assert_ptr_equal(b.data, file + size - 8);
   assert_ok(weft_checkpoint_find(checkpoint, "none", &none));
   assert_int_equal(none.bytes, 0);
-  assert_failure(weft_checkpoint_find(checkpoint, "nine", &none), WEFT_INVALID, "x.safetensors: no tensor \"nine\"; the nearest of its 3 is \"none\"");
+  assert_failure(weft_checkpoint_find(checkpoint, "nine", &none), WEFT_INVALID,
+                 "x.safetensors: no tensor \"nine\"; the nearest of its 3 is \"none\"");
   weft_network network;
   assert_refused(weft_checkpoint_network(checkpoint, &network), "no config.json beside it");
   weft_checkpoint_close(checkpoint);
@@ -63,13 +66,19 @@ static void no_tensors_are_a_checkpoint_too(void **state) {
 
 static void refuses_broken_headers(void **state) {
   (void)state;
-  static const struct { const char *header, *reason; size_t data; } cases[] = {
+  static const struct {
+    const char *header, *reason;
+    size_t data;
+  } cases[] = {
       {"[]", "must begin with '{'", 0},
       {" {}", "must begin with '{'", 0},
       {"{\"a\":", "header, line 1", 0},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "duplicate", 1},
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_"
+       "offsets\":[0,1]}}",
+       "duplicate", 1},
       {"{\"a\":3}", "expected {\"dtype\"", 0},
-      {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}", "dtype \"F8_E4M3\" is not one that Weft reads", 1},
+      {"{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}",
+       "dtype \"F8_E4M3\" is not one that Weft reads", 1},
       {"{\"a\":{\"shape\":[1],\"data_offsets\":[0,1]}}", "dtype: expected", 1},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":1,\"data_offsets\":[0,1]}}", "shape: expected a list", 1},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[-1],\"data_offsets\":[0,1]}}", "dimension 0 is not a whole number", 1},
@@ -82,9 +91,14 @@ static void refuses_broken_headers(void **state) {
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", "outside the file's 1 bytes", 1},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,0]}}", "outside the file's", 1},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", "4 bytes, but shape (2) of f32 needs 8", 4},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"data_ofsets\":0}}", "nearest known one is \"data_offsets\"", 1},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[1,3]}}", "\"a\" and \"b\" overlap at data byte 1", 3},
-      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[2,3]}}", "data bytes 1 to 2 before \"b\" belong to no tensor", 3},
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"data_ofsets\":0}}",
+       "nearest known one is \"data_offsets\"", 1},
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_"
+       "offsets\":[1,3]}}",
+       "\"a\" and \"b\" overlap at data byte 1", 3},
+      {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\",\"shape\":[1],\"data_"
+       "offsets\":[2,3]}}",
+       "data bytes 1 to 2 before \"b\" belong to no tensor", 3},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", "data bytes 0 to 1", 2},
       {"{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "end at data byte 1, the file at 2", 2},
       {"{\"\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]}}", "is empty or holds control characters", 1},
@@ -92,7 +106,8 @@ static void refuses_broken_headers(void **state) {
       {"{\"__metadata__\":{\"a\":1}}", "\"a\" is not a text", 0},
       {"{\"__metadata__\":[]}", "expected an object of texts", 0},
   };
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) assert_refused(open_header(cases[i].header, cases[i].data), cases[i].reason);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i)
+    assert_refused(open_header(cases[i].header, cases[i].data), cases[i].reason);
 }
 
 static void refuses_what_is_no_safetensors(void **state) {
@@ -100,8 +115,10 @@ static void refuses_what_is_no_safetensors(void **state) {
   weft_checkpoint *checkpoint;
   assert_refused(weft_checkpoint_open_bytes("abc", 3, "x", &checkpoint), "3 bytes is too short");
   assert_refused(weft_checkpoint_open_bytes("PK\003\004aaaaaaaa", 12, "x", &checkpoint), "convert it to safetensors");
-  assert_refused(weft_checkpoint_open_bytes("\377\377\377\377\377\377\377\377{}", 10, "x", &checkpoint), "not safetensors");
-  assert_refused(weft_checkpoint_open_bytes("\003\0\0\0\0\0\0\0{}", 10, "x", &checkpoint), "truncated: the header needs 3 bytes");
+  assert_refused(weft_checkpoint_open_bytes("\377\377\377\377\377\377\377\377{}", 10, "x", &checkpoint),
+                 "not safetensors");
+  assert_refused(weft_checkpoint_open_bytes("\003\0\0\0\0\0\0\0{}", 10, "x", &checkpoint),
+                 "truncated: the header needs 3 bytes");
   assert_refused(weft_checkpoint_open("/nonexistent.safetensors", &checkpoint), "No such file");
 }
 
@@ -123,8 +140,10 @@ static void round_trip(void **state) {
   const float wide[6] = {1, -2, 3.5f, 0, 1e-40f, -1e30f};
   const uint16_t narrow[2] = {0x3f80, 0x8000};
   const int64_t step = -7;
-  const weft_saved_tensor tensors[] = {{"z.weight", WEFT_F32, 2, {2, 3}, wide}, {"a \"quoted\" \xc3\xa9", WEFT_BF16, 1, {2}, narrow},
-                                       {"step", WEFT_I64, 0, {0}, &step}, {"empty", WEFT_F16, 1, {0}, NULL}};
+  const weft_saved_tensor tensors[] = {{"z.weight", WEFT_F32, 2, {2, 3}, wide},
+                                       {"a \"quoted\" \xc3\xa9", WEFT_BF16, 1, {2}, narrow},
+                                       {"step", WEFT_I64, 0, {0}, &step},
+                                       {"empty", WEFT_F16, 1, {0}, NULL}};
   const char *const metadata[] = {"format", "pt", "made by", "a test"};
   assert_ok(weft_safetensors_write(path, tensors, 4, metadata, 2));
   assert_false(weft_file_exists(part));
@@ -205,7 +224,8 @@ static void indexes(void **state) {
   write_shard(folder, "s1.safetensors", "a");
   write_shard(folder, "s2.safetensors", "b");
   assert_refused(weft_checkpoint_open(folder, &checkpoint), "several .safetensors files");
-  write_text(folder, "model.safetensors.index.json", "{\"metadata\":{},\"weight_map\":{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\"}}");
+  write_text(folder, "model.safetensors.index.json",
+             "{\"metadata\":{},\"weight_map\":{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\"}}");
   assert_ok(weft_checkpoint_open(folder, &checkpoint));
   assert_int_equal(weft_checkpoint_count(checkpoint), 2);
   weft_checkpoint_close(checkpoint);
@@ -214,8 +234,10 @@ static void indexes(void **state) {
   refused_index(folder, "{\"weight_map\":{\"a\":\"../s1.safetensors\"}}", "in the same folder");
   refused_index(folder, "{\"weight_map\":{\"a\":7}}", "found no text");
   refused_index(folder, "{\"weight_map\":{\"a\":\"s3.safetensors\"}}", "No such file");
-  refused_index(folder, "{\"weight_map\":{\"a\":\"s2.safetensors\",\"b\":\"s2.safetensors\"}}", "tensor \"a\" should be in s2.safetensors");
-  refused_index(folder, "{\"weight_map\":{\"a\":\"s1.safetensors\",\"c\":\"s2.safetensors\"}}", "tensor \"c\" should be in s2");
+  refused_index(folder, "{\"weight_map\":{\"a\":\"s2.safetensors\",\"b\":\"s2.safetensors\"}}",
+                "tensor \"a\" should be in s2.safetensors");
+  refused_index(folder, "{\"weight_map\":{\"a\":\"s1.safetensors\",\"c\":\"s2.safetensors\"}}",
+                "tensor \"c\" should be in s2");
   write_shard(folder, "s2.safetensors", "a");
   refused_index(folder, "{\"weight_map\":{\"a\":\"s1.safetensors\",\"b\":\"s2.safetensors\"}}", "is there twice");
   remove_folder(folder);
@@ -246,7 +268,8 @@ static void golden_shards(void **state) {
   ++parameter.shape[0];
   assert_refused(weft_checkpoint_parameter(checkpoint, &parameter, &tensor, &heads), "needs (278, 64)");
   snprintf(parameter.name, sizeof parameter.name, "model.embed_token.weight");
-  assert_refused(weft_checkpoint_parameter(checkpoint, &parameter, &tensor, &heads), "the nearest of its 21 is \"model.embed_tokens.weight\"");
+  assert_refused(weft_checkpoint_parameter(checkpoint, &parameter, &tensor, &heads),
+                 "the nearest of its 21 is \"model.embed_tokens.weight\"");
   weft_checkpoint_close(checkpoint);
 }
 
@@ -255,21 +278,26 @@ static void names_with_and_without_prefix(void **state) {
   char *folder = make_folder(), *path = weft_format("%s/model.safetensors", folder);
   const float data[2] = {1, 2};
   const int32_t whole[2] = {1, 2};
-  const weft_saved_tensor saved[] = {{"wte.weight", WEFT_F32, 2, {1, 2}, data}, {"model.norm.weight", WEFT_F32, 1, {2}, data},
+  const weft_saved_tensor saved[] = {{"wte.weight", WEFT_F32, 2, {1, 2}, data},
+                                     {"model.norm.weight", WEFT_F32, 1, {2}, data},
                                      {"h.0.ln_1.bias", WEFT_I32, 1, {2}, whole}};
   assert_ok(weft_safetensors_write(path, saved, 3, NULL, 0));
   weft_checkpoint *checkpoint;
   assert_ok(weft_checkpoint_open(folder, &checkpoint));
   weft_stored_tensor tensor;
   uint32_t heads;
-  weft_parameter bare = {.name = "transformer.wte.weight", .role = WEFT_TOKEN_EMBEDDING, .layer = -1, .rank = 2, .shape = {1, 2}};
+  weft_parameter bare = {
+      .name = "transformer.wte.weight", .role = WEFT_TOKEN_EMBEDDING, .layer = -1, .rank = 2, .shape = {1, 2}};
   assert_ok(weft_checkpoint_parameter(checkpoint, &bare, &tensor, &heads));
   assert_string_equal(tensor.name, "wte.weight");
-  weft_parameter prefixed = {.name = "norm.weight", .role = WEFT_FINAL_NORM_WEIGHT, .layer = -1, .rank = 1, .shape = {2}};
+  weft_parameter prefixed = {
+      .name = "norm.weight", .role = WEFT_FINAL_NORM_WEIGHT, .layer = -1, .rank = 1, .shape = {2}};
   assert_ok(weft_checkpoint_parameter(checkpoint, &prefixed, &tensor, &heads));
   assert_string_equal(tensor.name, "model.norm.weight");
-  weft_parameter integers = {.name = "transformer.h.0.ln_1.bias", .role = WEFT_NORM1_BIAS, .layer = 0, .rank = 1, .shape = {2}};
-  assert_refused(weft_checkpoint_parameter(checkpoint, &integers, &tensor, &heads), "holds i32, which is not a format of weights");
+  weft_parameter integers = {
+      .name = "transformer.h.0.ln_1.bias", .role = WEFT_NORM1_BIAS, .layer = 0, .rank = 1, .shape = {2}};
+  assert_refused(weft_checkpoint_parameter(checkpoint, &integers, &tensor, &heads),
+                 "holds i32, which is not a format of weights");
   weft_checkpoint_close(checkpoint);
   free(path);
   remove_folder(folder);
@@ -277,10 +305,16 @@ static void names_with_and_without_prefix(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(reads_what_is_there), cmocka_unit_test(no_tensors_are_a_checkpoint_too),
-      cmocka_unit_test(refuses_broken_headers), cmocka_unit_test(refuses_what_is_no_safetensors),
-      cmocka_unit_test(every_truncation_is_refused), cmocka_unit_test(round_trip), cmocka_unit_test(writer_refuses),
-      cmocka_unit_test(indexes), cmocka_unit_test(golden_shards), cmocka_unit_test(names_with_and_without_prefix),
+      cmocka_unit_test(reads_what_is_there),
+      cmocka_unit_test(no_tensors_are_a_checkpoint_too),
+      cmocka_unit_test(refuses_broken_headers),
+      cmocka_unit_test(refuses_what_is_no_safetensors),
+      cmocka_unit_test(every_truncation_is_refused),
+      cmocka_unit_test(round_trip),
+      cmocka_unit_test(writer_refuses),
+      cmocka_unit_test(indexes),
+      cmocka_unit_test(golden_shards),
+      cmocka_unit_test(names_with_and_without_prefix),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,17 @@
-// GGUF files made by gguf-py (seeds/make.py): network and every parameter as Hugging Face stores them, bit by bit, through
-// quantisation, permuted rows and turned projections.
+// GGUF files made by gguf-py (seeds/make.py): network and every parameter as Hugging Face stores them, bit by bit,
+// through quantisation, permuted rows and turned projections.
 #include "tests/checkpoint/test.h"
 
-static void check_parameter(const weft_checkpoint *gguf, const weft_checkpoint *truth, const weft_parameter *parameter) {
+static void check_parameter(const weft_checkpoint *gguf, const weft_checkpoint *truth,
+                            const weft_parameter *parameter) {
   weft_stored_tensor stored, expected;
   uint32_t heads, none;
   assert_ok(weft_checkpoint_parameter(gguf, parameter, &stored, &heads));
   assert_ok(weft_checkpoint_parameter(truth, parameter, &expected, &none));
   float *values = weft_allocate(expected.bytes);
   weft_checkpoint_convert(&stored, heads, WEFT_F32, values);
-  if (memcmp(values, expected.data, expected.bytes) != 0) fail_msg("%s (%s, %u heads) differs", parameter->name, weft_dtype_name(stored.dtype), heads);
+  if (memcmp(values, expected.data, expected.bytes) != 0)
+    fail_msg("%s (%s, %u heads) differs", parameter->name, weft_dtype_name(stored.dtype), heads);
   free(values);
 }
 

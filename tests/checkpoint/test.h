@@ -19,7 +19,21 @@ typedef struct gguf_builder {
 
 // ggml's and GGUF's numbers, written out here a second time on purpose: a test must not copy its subject's tables.
 enum { GGML_F32 = 0, GGML_F16 = 1, GGML_Q2_K = 10, GGML_Q4_0 = 2, GGML_Q8_0 = 8, GGML_I32 = 26, GGML_BF16 = 30 };
-enum { GGUF_U8, GGUF_I8, GGUF_U16, GGUF_I16, GGUF_U32, GGUF_I32, GGUF_F32, GGUF_BOOL, GGUF_TEXT, GGUF_ARRAY, GGUF_U64, GGUF_I64, GGUF_F64 };
+enum {
+  GGUF_U8,
+  GGUF_I8,
+  GGUF_U16,
+  GGUF_I16,
+  GGUF_U32,
+  GGUF_I32,
+  GGUF_F32,
+  GGUF_BOOL,
+  GGUF_TEXT,
+  GGUF_ARRAY,
+  GGUF_U64,
+  GGUF_I64,
+  GGUF_F64
+};
 
 void gguf_start(gguf_builder *builder);  // version 3, alignment 32
 void gguf_append(gguf_bytes *to, const void *bytes, size_t size);
@@ -30,7 +44,8 @@ void gguf_f32(gguf_builder *builder, const char *key, float value);
 void gguf_text(gguf_builder *builder, const char *key, const char *value);
 void gguf_texts(gguf_builder *builder, const char *key, const char *const *values, uint64_t count);
 // `shape` outermost first, as in weft_stored_tensor.
-void gguf_tensor(gguf_builder *builder, const char *name, uint32_t rank, const uint64_t *shape, uint32_t format, const void *data, size_t bytes);
+void gguf_tensor(gguf_builder *builder, const char *name, uint32_t rank, const uint64_t *shape, uint32_t format,
+                 const void *data, size_t bytes);
 // The file; the builder's memory is released. Caller frees.
 uint8_t *gguf_finish(gguf_builder *builder, size_t *out_size);
 

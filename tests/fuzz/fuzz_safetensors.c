@@ -1,5 +1,5 @@
-// libFuzzer's entry for safetensors. The length in front of the header is set to a plausible one half of the time: a fuzzer
-// does not guess eight bytes that must agree with the rest.
+// libFuzzer's entry for safetensors. The length in front of the header is set to a plausible one half of the time: a
+// fuzzer does not guess eight bytes that must agree with the rest.
 #include <stdlib.h>
 #include <string.h>
 
