@@ -85,9 +85,10 @@ std::vector<step_costs> cost_schedule(const weft_schedule &schedule) {
   for (std::uint32_t number = 0; number < schedule.step_count; ++number) {
     const weft_step &step = schedule.steps[number];
     costs.push_back(cost_step(schedule, step));
+    costs.back().once = costs.back().first;
     if (step.queue != WEFT_QUEUE_COMPUTE || step.layer < 0) continue;
     if (passes.emplace(step.layer, step.phase, step.recomputed).second)
-      costs.back().first.overhead_seconds += schedule.machine->layer_seconds;
+      costs.back().once.overhead_seconds += schedule.machine->layer_seconds;
   }
   return costs;
 }

@@ -56,7 +56,7 @@ void queue::start_chunk(std::uint32_t number) {
     step_busy = 0;
   }
   state().working = true;
-  system.hardware.start(system.done.costs[number].chunk(chunk), done);
+  system.hardware.start(system.done.costs[number].chunk(chunk, system.done.pass == 0), done);
 }
 
 void queue::finish() {
@@ -67,7 +67,7 @@ void queue::finish() {
   system.hardware.end(done);
   state().working = false;
   system.times.settle(now());
-  system.times.chunk_ended(which, elapsed, costs.chunk(chunk).overhead_part(elapsed));
+  system.times.chunk_ended(which, elapsed, costs.chunk(chunk, system.done.pass == 0).overhead_part(elapsed));
   step_busy += elapsed;
   system.done.end_chunk(number);
   if (++chunk == costs.chunks) end_step(number);

@@ -11,7 +11,8 @@ struct layout {
   double columns, rows;  // C, R
   double tokens;         // N
   double n;              // tokens per core
-  double groups;         // of rows that share out the work where there are fewer tokens than rows
+  double groups;         // of rows, where there are fewer tokens than rows; 1 otherwise
+  double room;           // elements of the run's dtype that the plan leaves free in a core
   double rate;           // multiply-accumulates per cycle
   double add;            // f32 adds per cycle
   double elementwise;    // of the run's dtype
@@ -29,7 +30,9 @@ static layout layout_of(const weft_schedule &schedule, const weft_step &step) {
   double columns = step.rectangle.columns ? step.rectangle.columns : mesh.columns;
   double rows = step.rectangle.rows ? step.rectangle.rows : mesh.rows;
   double tokens = std::max(static_cast<double>(step.rows), 1.0);
+  double free_bytes = static_cast<double>(schedule.memory_limit) - static_cast<double>(schedule.memory_bytes);
   return {mesh, columns, rows, tokens, std::ceil(tokens / rows), std::max(1.0, std::floor(rows / tokens)),
+          std::max(0.0, free_bytes / (full ? 4 : 2)),
           positive(full ? mesh.f32_per_cycle : mesh.mixed_per_cycle), positive(mesh.elementwise_f32_per_cycle),
           positive(full ? mesh.elementwise_f32_per_cycle : mesh.elementwise_f16_per_cycle)};
 }
@@ -48,17 +51,34 @@ double all_reduce_cycles(const weft_mesh &mesh, double words, double cores) {
   return reduce_cycles(mesh, words, cores) + words + cores * mesh.hop_cycles + 2 * mesh.ramp_cycles;
 }
 
+// The fewest cycles over all numbers of groups that there is room for; `cycles(groups, tokens per core)`.
+template <typename function>
+static double best_grouping(const layout &l, double features, function cycles) {
+  double best = cycles(l.groups, l.n);
+  for (double groups = 2; groups <= l.rows; groups *= 2) {
+    double n = std::ceil(l.tokens * groups / l.rows);
+    if (l.spread(features) * (n - l.n) > l.room) break;
+    best = std::min(best, cycles(groups, n));
+  }
+  return best;
+}
+
 // `spread` features lie over the columns, `made` outputs are summed along the row.
 static double product_cycles(const layout &l, double spread, double made) {
-  double outputs = l.shared_out(made);
-  double vector = l.spread(spread) * outputs * l.vector_cycles(l.n) + outputs * l.n / l.add;
-  return std::max(vector, link_cycles(l, outputs * l.n));
+  return best_grouping(l, spread, [&](double groups, double n) {
+    double outputs = std::ceil(made / groups), gathered = groups > 1 ? l.spread(spread) * n : 0;
+    double vector = l.spread(spread) * outputs * l.vector_cycles(n) + outputs * n / l.add;
+    return std::max({vector, link_cycles(l, outputs * n), link_cycles(l, gathered)});
+  });
 }
 
 static double weight_gradient_cycles(const layout &l, double stays, double moves) {
-  double passing = l.shared_out(moves), dots = l.spread(stays) * passing;
-  double vector = dots * (l.vector_cycles(l.n) + 1 / l.add);
-  return std::max({vector, link_cycles(l, passing * l.n), link_cycles(l, dots)});
+  return best_grouping(l, stays, [&](double groups, double n) {
+    double passing = std::ceil(moves / groups), dots = l.spread(stays) * passing;
+    double vector = dots * (l.vector_cycles(n) + 1 / l.add);
+    double along_column = dots + (groups > 1 ? l.spread(stays) * n : 0);
+    return std::max({vector, link_cycles(l, passing * n), link_cycles(l, along_column)});
+  });
 }
 
 static double softmax_cycles(const layout &l, const weft_step &step, double products) {
