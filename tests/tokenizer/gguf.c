@@ -4,6 +4,7 @@
 #include <math.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "tests/tokenizer/gguf_writer.h"
 
 static char *path;
@@ -200,6 +201,85 @@ static void sentencepiece_refused(void **state) {
   expect_refused(&writer, "remove_extra_whitespaces: true is not supported");
 }
 
+static void gguf_checkpoint_brings_its_own(void **state) {
+  (void)state;
+  weft_checkpoint *checkpoint;
+  weft_tokenizer *t;
+  weft_status status = weft_checkpoint_open(GOLDEN("spm-llama/tokenizer.gguf"), &checkpoint);
+  if (status) fail_msg("%s", weft_status_message(status));
+  assert_null(weft_tokenizer_of(checkpoint, GOLDEN("spm-llama/tokenizer.gguf"), &t));
+  assert_string_equal(weft_tokenizer_kind(t), "sentencepiece bpe");
+  assert_int_equal(weft_tokenizer_eos(t), 2);
+  weft_tokenizer_close(t);
+  weft_checkpoint_close(checkpoint);
+}
+
+static void put_file(const char *folder, const char *name, const char *content) {
+  char *file = weft_format("%s/%s", folder, name);
+  assert_null(weft_file_write(file, content, strlen(content)));
+  free(file);
+}
+
+static void drop_file(const char *folder, const char *name) {
+  char *file = weft_format("%s/%s", folder, name);
+  unlink(file);
+  free(file);
+}
+
+static weft_status of_folder(const char *folder, int vocabulary, weft_tokenizer **out_tokenizer) {
+  char *config = weft_format(
+      "{\"model_type\":\"llama\",\"hidden_size\":8,\"num_hidden_layers\":1,\"num_attention_heads\":1,"
+      "\"intermediate_size\":8,\"max_position_embeddings\":16,\"rms_norm_eps\":1e-5,\"hidden_act\":\"silu\","
+      "\"bos_token_id\":3,\"eos_token_id\":4,\"vocab_size\":%d}",
+      vocabulary);
+  put_file(folder, "config.json", config);
+  free(config);
+  weft_checkpoint *checkpoint;
+  weft_status status = weft_checkpoint_open(folder, &checkpoint);
+  if (status) fail_msg("%s", weft_status_message(status));
+  status = weft_tokenizer_of(checkpoint, folder, out_tokenizer);
+  weft_checkpoint_close(checkpoint);
+  return status;
+}
+
+// Bytes where the vocabulary is that of bytes, tokenizer.json where there is one, and never more tokens than rows.
+static void folder_of_safetensors(void **state) {
+  (void)state;
+  char *folder = test_path("checkpoint"), *weights = weft_format("%s/model.safetensors", folder);
+  assert_null(weft_directory_make(folder));
+  static const float zeros[4];
+  const weft_saved_tensor tensor = {.name = "x", .dtype = WEFT_F32, .rank = 1, .shape = {4}, .data = zeros};
+  assert_null(weft_safetensors_write(weights, &tensor, 1, NULL, 0));
+  weft_tokenizer *t = NULL;
+  assert_null(of_folder(folder, 258, &t));
+  assert_string_equal(weft_tokenizer_kind(t), "bytes");
+  assert_int_equal(weft_tokenizer_vocabulary(t), 258);
+  assert_int_equal(weft_tokenizer_eos(t), 4);
+  weft_tokenizer_close(t);
+  expect_failure(of_folder(folder, 300, &t), WEFT_INVALID, "a vocabulary of 300 is not that of bytes (256 to 260)");
+  weft_mapping small;
+  assert_null(weft_mapping_open(TOKENIZER_SMALL, &small));
+  char *content = weft_format("%.*s", (int)small.size, (const char *)small.bytes);
+  put_file(folder, "tokenizer.json", content);
+  put_file(folder, "tokenizer_config.json",
+           "{\"eos_token\":{\"content\":\"</s>\"},\"bos_token\":\"<s>\",\"add_bos_token\":false}");
+  free(content);
+  weft_mapping_close(&small);
+  assert_null(of_folder(folder, 300, &t));
+  assert_string_equal(weft_tokenizer_kind(t), "byte-level bpe");
+  assert_int_equal(weft_tokenizer_bos(t), 1);
+  assert_int_equal(weft_tokenizer_eos(t), 2);
+  assert_false(weft_tokenizer_adds_bos(t));
+  weft_tokenizer_close(t);
+  expect_failure(of_folder(folder, 260, &t), WEFT_INVALID,
+                 "the tokenizer has 268 tokens, the network's vocabulary only 260");
+  static const char *const files[] = {"tokenizer.json", "tokenizer_config.json", "config.json", "model.safetensors"};
+  for (int i = 0; i < 4; ++i) drop_file(folder, files[i]);
+  rmdir(folder);
+  free(weights);
+  free(folder);
+}
+
 int main(void) {
   path = test_path("tokenizer.gguf");
   const struct CMUnitTest tests[] = {cmocka_unit_test(named_patterns),
@@ -207,7 +287,9 @@ int main(void) {
                                      cmocka_unit_test(bpe_refused),
                                      cmocka_unit_test(sentencepiece_rules),
                                      cmocka_unit_test(dummy_prefix_comes_and_goes),
-                                     cmocka_unit_test(sentencepiece_refused)};
+                                     cmocka_unit_test(sentencepiece_refused),
+                                     cmocka_unit_test(gguf_checkpoint_brings_its_own),
+                                     cmocka_unit_test(folder_of_safetensors)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   unlink(path);
   free(path);

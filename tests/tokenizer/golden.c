@@ -71,6 +71,7 @@ static void check_cases(const char *tokenizer_path, const char *cases_path, size
     wrong += !check_case(tokenizer, row, ++line);
     json_decref(row);
   }
+  assert_true(feof(file));  // and not a line that is no JSON
   fclose(file);
   weft_tokenizer_close(tokenizer);
   print_message("%s: %zu of %zu cases exact\n", tokenizer_path, line - wrong, line);
