@@ -148,6 +148,10 @@ static weft_status check_order(const weft_schedule *schedule, walk *w) {
       REQUIRE(partner || need[q] <= w->clocks[s].before[q], "step %u (%s) does not wait for step %u, whose operands it shares", s,
               weft_op_name(step->op), need[q] - 1);
     }
+    if (step->partner < s && step->chunks > step->ring)
+      REQUIRE(w->clocks[s].before[schedule->steps[step->partner].queue] <= step->partner,
+              "step %u takes chunks from step %u and waits for step %u behind it: a deadlock", s, step->partner,
+              w->clocks[s].before[schedule->steps[step->partner].queue] - 1);
     weft_users_note(schedule, w->tensors, w->slots, s);
     for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) {
       if (step->outputs[i] == WEFT_NONE) continue;

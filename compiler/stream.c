@@ -246,6 +246,8 @@ void weft_stream(const weft_graph *graph, weft_schedule *schedule) {
   uint32_t next = 0, ahead = 0;  // next node to load for; loads emitted and not yet consumed
   for (uint32_t n = 0; n < graph->node_count; ++n) {
     for (; next < graph->node_count && (ahead < LOADS_AHEAD || next <= n); ++next) {
+      // Rows of an embedding come through the same queue: a weight ahead of them would wait for its reader, who waits for them.
+      if (next > n && (graph->nodes[n].op == WEFT_OP_EMBED || graph->nodes[next].op == WEFT_OP_EMBED)) break;
       if (!reads_weights(&d, &graph->nodes[next])) continue;
       emit_load(&d, next);
       ++ahead;
