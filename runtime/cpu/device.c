@@ -83,12 +83,13 @@ void cpu_convert(const cpu_call *c, const weft_view *from, const weft_view *to) 
 }
 
 weft_status cpu_as_f32(const cpu_call *c, const weft_view *v, int index, weft_view *out_view) {
-  *out_view = *v;
-  if (!v->data || v->dtype == WEFT_F32) return NULL;
+  weft_view from = *v;  // out_view may be v
+  *out_view = from;
+  if (!from.data || from.dtype == WEFT_F32) return NULL;
   void *memory;
-  WEFT_TRY(cpu_reserve(&c->lane->buffers[index], v->rows * v->columns * sizeof(float), &memory));
-  *out_view = (weft_view){memory, WEFT_F32, v->rows, v->columns, v->columns};
-  cpu_convert(c, v, out_view);
+  WEFT_TRY(cpu_reserve(&c->lane->buffers[index], from.rows * from.columns * sizeof(float), &memory));
+  *out_view = (weft_view){memory, WEFT_F32, from.rows, from.columns, from.columns};
+  cpu_convert(c, &from, out_view);
   return NULL;
 }
 
