@@ -49,13 +49,15 @@ static weft_status run(int argc, const char **argv) {
   double tokens = 0;
   int json = 0;
   struct poptOption table[] = {
-      {"trace", 't', POPT_ARG_STRING, &trace, 0, "write the predicted trace for Perfetto (gzip if it ends in .gz)", "T.pftrace"},
+      {"trace", 't', POPT_ARG_STRING, &trace, 0, "write the predicted trace for Perfetto (gzip if it ends in .gz)",
+       "T.pftrace"},
       {"tokens", 'n', POPT_ARG_DOUBLE, &tokens, 0, "also print the days for this many tokens (257e9)", "N"},
       {"json", 'j', POPT_ARG_NONE, &json, 0, "for programs", NULL},
       POPT_TABLEEND};
   weft_cli_options options = {.usage = "weft sim S.weft [OPTION...]",
-                              .about = "Predicts the time of a schedule on its machine: what each queue does, what is not "
-                                       "overlapped and why, and the bound that may not be beaten.",
+                              .about =
+                                  "Predicts the time of a schedule on its machine: what each queue does, what is not "
+                                  "overlapped and why, and the bound that may not be beaten.",
                               .examples = "  weft sim step.weft --trace step.pftrace --tokens 257e9\n",
                               .table = table,
                               .positional_min = 1,

@@ -13,11 +13,16 @@ static totals sum(const weft_schedule &schedule) {
   for (std::uint32_t number = 0; number < schedule.step_count; ++number) {
     const weft_step &step = schedule.steps[number];
     double runs = weft_step_runs(&schedule, number), bytes = static_cast<double>(step.bytes) * runs;
-    if (step.queue == WEFT_QUEUE_COMPUTE) sums.flops += step.flops * runs;
-    else if (step.queue == WEFT_QUEUE_STREAM_IN) sums.in += bytes;
-    else if (step.queue == WEFT_QUEUE_STREAM_OUT) sums.out += bytes;
-    else if (step.queue == WEFT_QUEUE_REDUCE && step.kind == WEFT_COLLECTIVE) sums.reduce += bytes;
-    else sums.update += bytes;
+    if (step.queue == WEFT_QUEUE_COMPUTE)
+      sums.flops += step.flops * runs;
+    else if (step.queue == WEFT_QUEUE_STREAM_IN)
+      sums.in += bytes;
+    else if (step.queue == WEFT_QUEUE_STREAM_OUT)
+      sums.out += bytes;
+    else if (step.queue == WEFT_QUEUE_REDUCE && step.kind == WEFT_COLLECTIVE)
+      sums.reduce += bytes;
+    else
+      sums.update += bytes;
   }
   return sums;
 }

@@ -45,8 +45,8 @@ double chunk_share(const weft_schedule &schedule, const weft_step &step, std::ui
 }
 
 static work cost_compute(const weft_schedule &schedule, const weft_step &step, portion part) {
-  work cost = schedule.machine->kind == WEFT_MESH ? region_work(schedule, step, part)
-                                                  : processor_work(schedule, step, part);
+  work cost =
+      schedule.machine->kind == WEFT_MESH ? region_work(schedule, step, part) : processor_work(schedule, step, part);
   double least = step.flops * part.share / peak_flops(schedule);
   cost.useful_seconds = std::max(cost.useful_seconds, least);
   return cost;

@@ -4,9 +4,9 @@
 // A step is worked on in portions. A portion is a share of the step's bytes and FLOPs (one chunk of a streamed
 // weight, or the whole step); the first portion of a step also carries what is paid once per step.
 //
-// Two kinds of time are kept apart: `useful` (the resource works at its rate) and `overhead` (fixed costs: layer switch,
-// step launch, latency, fill and drain). No portion of compute is ever quicker than its FLOPs at the device's peak,
-// whatever a measured table says, so that a prediction cannot beat its bound.
+// Two kinds of time are kept apart: `useful` (the resource works at its rate) and `overhead` (fixed costs: layer
+// switch, step launch, latency, fill and drain). No portion of compute is ever quicker than its FLOPs at the device's
+// peak, whatever a measured table says, so that a prediction cannot beat its bound.
 //
 // The formulas live with the noun that they describe: region.h (a rectangle of cores), processor.h (a roofline), link.h
 // (wafer I/O and the weight store), tree.h (broadcast and reduce between systems).
@@ -28,7 +28,7 @@ struct work {
   double cores = 0;                   // of a processor whose queues share them; 0: the work has its own hardware
   double store_bytes_per_second = 0;  // of the weight store
 
-  picoseconds duration() const;        // rounded to the nearest; at least 1 ps
+  picoseconds duration() const;                          // rounded to the nearest; at least 1 ps
   picoseconds overhead_part(picoseconds elapsed) const;  // of `elapsed`, in proportion
 };
 
@@ -49,12 +49,13 @@ struct step_costs {
   }
 };
 
-// Share of chunk `index` in a step of `chunks` chunks: rows of the streamed matrix, which the last chunk may have fewer of.
+// Share of chunk `index` in a step of `chunks` chunks: rows of the streamed matrix, which the last chunk may have fewer
+// of.
 double chunk_share(const weft_schedule &schedule, const weft_step &step, std::uint32_t index);
 
 // Costs of every step, in order of number. machine.layer_seconds is charged to the first compute step of each
-// (layer, phase, recomputed) of a block, in the first iteration only: it stands for what a step costs whatever its batch
-// (CS-2, BERT-large: 0.131 s + 84.5 us x batch, where the batch is cut into more and more micro-batches), so it
+// (layer, phase, recomputed) of a block, in the first iteration only: it stands for what a step costs whatever its
+// batch (CS-2, BERT-large: 0.131 s + 84.5 us x batch, where the batch is cut into more and more micro-batches), so it
 // cannot grow with the number of iterations.
 std::vector<step_costs> cost_schedule(const weft_schedule &schedule);
 

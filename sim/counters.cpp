@@ -101,7 +101,10 @@ std::vector<sample> memory_samples(const weft_schedule &schedule, const std::vec
     found.add(events[i]);
   }
   merge(found.all);
-  struct change { std::uint64_t time_ns; double bytes; };
+  struct change {
+    std::uint64_t time_ns;
+    double bytes;
+  };
   std::vector<change> changes;
   for (const lifetime &life : found.all) {
     auto bytes = static_cast<double>(schedule.slots[life.slot].bytes);

@@ -16,7 +16,7 @@ namespace weft {
 // What a queue is doing, as the ledger needs to know it.
 struct queue_state {
   bool working = false;
-  bool ended = false;                       // its pass
+  bool ended = false;                        // its pass
   weft_queue blocked_on = WEFT_QUEUE_COUNT;  // the queue of the step that it waits for
 };
 

@@ -1,6 +1,6 @@
-// How far a run of the schedule is: which pass over the body or the tail, which step has run how often, how many chunks of
-// it. Queues read it to see whether they may go on, and write it as they end chunks; counts only grow, so
-// nothing is reset between iterations.
+// How far a run of the schedule is: which pass over the body or the tail, which step has run how often, how many chunks
+// of it. Queues read it to see whether they may go on, and write it as they end chunks; counts only grow, so nothing is
+// reset between iterations.
 //
 // Passes 0 .. iterations-1 are the body, pass `iterations` is the tail. All queues meet between passes.
 #ifndef WEFT_SIM_PROGRESS_H
@@ -14,8 +14,7 @@ namespace weft {
 
 class progress {
  public:
-  explicit progress(const weft_schedule &of)
-      : schedule(of), costs(cost_schedule(of)), chunks_done(of.step_count, 0) {}
+  explicit progress(const weft_schedule &of) : schedule(of), costs(cost_schedule(of)), chunks_done(of.step_count, 0) {}
 
   const weft_schedule &schedule;
   const std::vector<step_costs> costs;
@@ -38,8 +37,8 @@ class progress {
     return chunks_done[step] >= runs * costs[step].chunks;
   }
 
-  // The step that chunk `chunk` of `step` has to wait for, or WEFT_NONE when it can start: a dependency (before the first
-  // chunk), the maker of the chunk, or, with the ring full, its taker.
+  // The step that chunk `chunk` of `step` has to wait for, or WEFT_NONE when it can start: a dependency (before the
+  // first chunk), the maker of the chunk, or, with the ring full, its taker.
   std::uint32_t waits_for(std::uint32_t step, std::uint32_t chunk) const;
 
  private:

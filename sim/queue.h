@@ -1,5 +1,5 @@
-// One in-order queue of a system: stream-in, compute, reduce, stream-out or update, as one SystemC module. It runs its steps
-// in order of number, chunk by chunk; before each it waits for what the schedule says (progress.h), and while it
+// One in-order queue of a system: stream-in, compute, reduce, stream-out or update, as one SystemC module. It runs its
+// steps in order of number, chunk by chunk; before each it waits for what the schedule says (progress.h), and while it
 // works it holds its share of the hardware (sharing.h).
 //
 // Two methods and no threads: `advance` starts the next chunk when it may start, `finish` runs when a chunk ends and
@@ -52,13 +52,13 @@ class queue : public sc_core::sc_module {
 
   const weft_queue which;
   system_state &system;
-  std::vector<std::uint32_t> steps;   // of this queue, in order
-  std::size_t body = 0;               // how many of them are in the body
-  std::size_t position = 0;           // in steps
-  std::uint32_t chunk = 0;            // of the step at `position`
+  std::vector<std::uint32_t> steps;  // of this queue, in order
+  std::size_t body = 0;              // how many of them are in the body
+  std::size_t position = 0;          // in steps
+  std::uint32_t chunk = 0;           // of the step at `position`
   std::uint32_t missing = WEFT_NONE;
   picoseconds chunk_start = 0, step_start = 0, step_busy = 0;
-  std::uint32_t streams = 0;          // steps run so far: alternates lanes
+  std::uint32_t streams = 0;  // steps run so far: alternates lanes
   sc_core::sc_event wake, done;
 };
 

@@ -31,9 +31,15 @@ static layout layout_of(const weft_schedule &schedule, const weft_step &step) {
   double rows = step.rectangle.rows ? step.rectangle.rows : mesh.rows;
   double tokens = std::max(static_cast<double>(step.rows), 1.0);
   double free_bytes = static_cast<double>(schedule.memory_limit) - static_cast<double>(schedule.memory_bytes);
-  return {mesh, columns, rows, tokens, std::ceil(tokens / rows), std::max(1.0, std::floor(rows / tokens)),
+  return {mesh,
+          columns,
+          rows,
+          tokens,
+          std::ceil(tokens / rows),
+          std::max(1.0, std::floor(rows / tokens)),
           std::max(0.0, free_bytes / (full ? 4 : 2)),
-          positive(full ? mesh.f32_per_cycle : mesh.mixed_per_cycle), positive(mesh.elementwise_f32_per_cycle),
+          positive(full ? mesh.f32_per_cycle : mesh.mixed_per_cycle),
+          positive(mesh.elementwise_f32_per_cycle),
           positive(full ? mesh.elementwise_f32_per_cycle : mesh.elementwise_f16_per_cycle)};
 }
 
@@ -127,7 +133,8 @@ static double elementwise_cycles(const layout &l, const weft_step &step, double 
   return operations * (l.mesh.vector_startup_cycles + per_core / l.elementwise);
 }
 
-static double norm_cycles(const layout &l, const weft_step &step, double features, double statistics, double gradients) {
+static double norm_cycles(const layout &l, const weft_step &step, double features, double statistics,
+                          double gradients) {
   double cycles = elementwise_cycles(l, step, features) + all_reduce_cycles(l.mesh, statistics * l.n, l.columns);
   if (gradients > 0) cycles += reduce_cycles(l.mesh, gradients * l.spread(features), l.rows);
   return cycles;

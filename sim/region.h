@@ -1,31 +1,33 @@
 // A rectangle of cores that acts as one: closed forms for the cycles of a step under weight streaming.
 //
 // Layout. Tokens lie over the rows of cores, features over the columns: with N tokens on R rows every core holds
-// n = ceil(N / R) tokens of ceil(features / C) features. A weight that streams in is broadcast along its column of cores and
-// triggers one AXPY there (scalar weight x the core's vector of n tokens), and partial sums travel along the row of
-// cores to the column that owns the output feature. (Vendor's documents on weight streaming; the direction of the
-// reduction is reconstructed.)
+// n = ceil(N / R) tokens of ceil(features / C) features. A weight that streams in is broadcast along its column of
+// cores and triggers one AXPY there (scalar weight x the core's vector of n tokens), and partial sums travel along the
+// row of cores to the column that owns the output feature. (Vendor's documents on weight streaming; the direction of
+// the reduction is reconstructed.)
 //
 // Short vectors waste start-up, so rows may work in G groups of R / G rows: a row gathers the tokens of its neighbours,
-// n = ceil(N G / R) of them, and makes one G-th of the outputs for all of them. The gathered features need room that the
-// memory plan leaves free; G is the power of two with the fewest cycles among those that fit. With fewer tokens than
-// rows nothing is gathered, every row has one token, and G = floor(R / N) (attention: groups share out the keys).
+// n = ceil(N G / R) of them, and makes one G-th of the outputs for all of them. The gathered features need room that
+// the memory plan leaves free; G is the power of two with the fewest cycles among those that fit. With fewer tokens
+// than rows nothing is gathered, every row has one token, and G = floor(R / N) (attention: groups share out the keys).
 //
 // A vector operation of length n costs startup + n / rate cycles: rate f32_per_cycle for f32, mixed_per_cycle for
 // 16-bit inputs with f32 accumulation. Adds of arriving partial sums are f32 and take the same vector unit, at
 // elementwise_f32_per_cycle, so they add to the AXPYs; the links carry them at the same time, so links count only
 // where they are the slower of the two:
 //
+// clang-format off
 //   linear                   with O' = ceil(O/G):
-//                            max( ceil(I/C) O' (startup + n/rate) + O' n/add,  O' n / words,  ceil(I/C) n / words if G > 1 )
+//                            max( ceil(I/C) O' (startup + n/rate) + O' n/add,  O' n / words,
+//                                 ceil(I/C) n / words if G > 1 )
 //   linear_backward_input    the same with I and O exchanged (dy's features are spread, dx is summed)
 //   linear_backward_weight   a core makes dot products over its n tokens: one operand stays (S features spread over
 //                            columns), the other (M features) goes round the row of cores; then column sums over rows.
 //                            With M' = ceil(M/G):
 //                            max( ceil(S/C) M' (startup + n/rate + 1/add),  M' n / words,  ceil(S/C) (M' + n) / words )
 //                            for the better of (S, M) = (O, I) and (I, O)
-//   attention                keys and values go round the rows that hold their sequence, one AXPY or dot product over the
-//                            core's queries for each element. With T tokens per sequence, q = min(n, T) queries of
+//   attention                keys and values go round the rows that hold their sequence, one AXPY or dot product over
+//                            the core's queries for each element. With T tokens per sequence, q = min(n, T) queries of
 //                            each of ceil(n/T) sequences on a core, f = ceil(HD/C) features:
 //                            m ceil(n/T) T f (startup + l/rate) + r ceil(n/T) T l/add + softmax
 //                            m = 2 products forward, 5 backward; r = 1 or 2 sums of scores along the columns of a head;
@@ -37,13 +39,14 @@
 //                            weights' gradients over rows
 //   cross_entropy            elementwise + two all-reduces (maximum and sum) along the row
 //   everything else          (FLOPs per element, at least 1) vector operations over the core's elements
+// clang-format on
 //
 // Sums of B words over P cores: two-phase reduce 2B + (P-1) hop + (2 ramp + 1)(S-1 + P/S-1), S = floor(sqrt P), and a
-// broadcast B + P hop + 2 ramp (Luczynski et al., Near-Optimal Wafer-Scale Reduce, 2024). A new step fills and drains the
-// rectangle once: (R + C) hop + 2 ramp cycles, which count as overhead.
+// broadcast B + P hop + 2 ramp (Luczynski et al., Near-Optimal Wafer-Scale Reduce, arXiv 2404.15888). A new step fills
+// and drains the rectangle once: (R + C) hop + 2 ramp cycles, which count as overhead.
 //
-// These are the published scheme's arithmetic, not measurements; what a machine file calls vector_startup_cycles carries the
-// machine's own loop and descriptor costs.
+// These are the published scheme's arithmetic, not measurements; what a machine file calls vector_startup_cycles
+// carries the machine's own loop and descriptor costs.
 #ifndef WEFT_SIM_REGION_H
 #define WEFT_SIM_REGION_H
 

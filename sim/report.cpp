@@ -30,33 +30,41 @@ static void say_compute(const weft_schedule &schedule, double share, double util
     std::snprintf(device, sizeof device, "%ux%u cores", machine.mesh.columns, machine.mesh.rows);
   else
     std::snprintf(device, sizeof device, "processor");
-  std::snprintf(out, size, "Compute takes %.0f %% of the time (the %s, at %.0f %% of peak overall): %s, which %s, or %s would help.",
-                share, device, utilisation * 100, larger(schedule),
-                machine.kind == WEFT_MESH ? "makes vectors longer" : "makes matrices larger",
-                schedule.run.mode == WEFT_TRAIN ? "more systems" : "a faster device");
+  std::snprintf(
+      out, size,
+      "Compute takes %.0f %% of the time (the %s, at %.0f %% of peak overall): %s, which %s, or %s would help.", share,
+      device, utilisation * 100, larger(schedule),
+      machine.kind == WEFT_MESH ? "makes vectors longer" : "makes matrices larger",
+      schedule.run.mode == WEFT_TRAIN ? "more systems" : "a faster device");
 }
 
 static void say_stream(const weft_schedule &schedule, double share, bool in, char *out, std::size_t size) {
   char rate[32];
   weft_text_si(stream_rate(schedule, in), "B/s", rate);
-  std::snprintf(out, size, "Waiting for %s takes %.0f %% of the time (%s, at %s): %s or more bandwidth there would help.",
-                in ? "weights to come in" : "gradients to leave", share, stream_limit_name(schedule, in), rate,
-                larger(schedule));
+  std::snprintf(
+      out, size, "Waiting for %s takes %.0f %% of the time (%s, at %s): %s or more bandwidth there would help.",
+      in ? "weights to come in" : "gradients to leave", share, stream_limit_name(schedule, in), rate, larger(schedule));
 }
 
 static void say_rest(const weft_schedule &schedule, double share, weft_cause cause, char *out, std::size_t size) {
   char rate[32];
   if (cause == WEFT_CAUSE_REDUCE) {
     weft_text_si(schedule.machine->swarm_bytes_per_second, "B/s", rate);
-    std::snprintf(out, size, "Summing gradients over %u systems takes %.0f %% of the time (the tree's port, at %s): a larger "
-                  "batch or a wider tree would help.", schedule.run.systems, share, rate);
+    std::snprintf(out, size,
+                  "Summing gradients over %u systems takes %.0f %% of the time (the tree's port, at %s): a larger "
+                  "batch or a wider tree would help.",
+                  schedule.run.systems, share, rate);
   } else if (cause == WEFT_CAUSE_UPDATE) {
     weft_text_si(update_rate(schedule), "B/s", rate);
-    std::snprintf(out, size, "The optimizer takes %.0f %% of the time (the store's bandwidth, %s): a larger batch or a faster "
-                  "store would help.", share, rate);
+    std::snprintf(out, size,
+                  "The optimizer takes %.0f %% of the time (the store's bandwidth, %s): a larger batch or a faster "
+                  "store would help.",
+                  share, rate);
   } else {
-    std::snprintf(out, size, "Fixed costs (layer switches, step launches, fill and drain) take %.0f %% of the time: %s would "
-                  "spread them over more tokens.", share, larger(schedule));
+    std::snprintf(out, size,
+                  "Fixed costs (layer switches, step launches, fill and drain) take %.0f %% of the time: %s would "
+                  "spread them over more tokens.",
+                  share, larger(schedule));
   }
 }
 
@@ -66,10 +74,12 @@ static void say_bottleneck(const weft_schedule &schedule, weft_sim_report &repor
   double share = report.step_seconds > 0 ? 100 * *greatest / report.step_seconds : 0;
   char *out = report.bottleneck;
   std::size_t size = sizeof report.bottleneck;
-  if (cause == WEFT_CAUSE_COMPUTE) say_compute(schedule, share, report.utilisation, out, size);
+  if (cause == WEFT_CAUSE_COMPUTE)
+    say_compute(schedule, share, report.utilisation, out, size);
   else if (cause == WEFT_CAUSE_STREAM_IN || cause == WEFT_CAUSE_STREAM_OUT)
     say_stream(schedule, share, cause == WEFT_CAUSE_STREAM_IN, out, size);
-  else say_rest(schedule, share, cause, out, size);
+  else
+    say_rest(schedule, share, cause, out, size);
 }
 
 weft_sim_report make_report(const weft_schedule &schedule, const ledger &times, picoseconds end,
@@ -95,7 +105,8 @@ weft_sim_report make_report(const weft_schedule &schedule, const ledger &times, 
 // One row for programs: every number a column of its own.
 static void print_flat(const weft_sim_report &report, double tokens, weft_table_form form, FILE *out) {
   weft_table *table = weft_table_create();
-  const char *const numbers[] = {"step_seconds", "tokens_per_second", "flops_per_second", "utilisation", "bound_seconds"};
+  const char *const numbers[] = {"step_seconds", "tokens_per_second", "flops_per_second", "utilisation",
+                                 "bound_seconds"};
   const double values[] = {report.step_seconds, report.tokens_per_second, report.flops_per_second, report.utilisation,
                            report.bound_seconds};
   for (const char *name : numbers) weft_table_column(table, name, nullptr);
@@ -145,9 +156,12 @@ static void print_headline(const weft_schedule &schedule, const weft_sim_report 
   weft_table_column(table, "predicted", nullptr);
   weft_table_column(table, "value", nullptr);
   weft_table_column(table, "", nullptr);
-  std::snprintf(note, sizeof note, "bound %s (%s), which it may not beat", weft_text_seconds(report.bound_seconds, text),
-                weft_cause_name(report.bound_cause));
-  line(table, schedule.run.mode == WEFT_DECODE ? "decoded token" : schedule.run.mode == WEFT_TRAIN ? "training step" : "prefill",
+  std::snprintf(note, sizeof note, "bound %s (%s), which it may not beat",
+                weft_text_seconds(report.bound_seconds, text), weft_cause_name(report.bound_cause));
+  line(table,
+       schedule.run.mode == WEFT_DECODE  ? "decoded token"
+       : schedule.run.mode == WEFT_TRAIN ? "training step"
+                                         : "prefill",
        weft_text_seconds(report.step_seconds, value), note);
   std::snprintf(value, sizeof value, "%.4g /s", report.tokens_per_second);
   std::snprintf(note, sizeof note, "over %u system%s", schedule.run.systems, schedule.run.systems == 1 ? "" : "s");
@@ -164,7 +178,8 @@ static void print_headline(const weft_schedule &schedule, const weft_sim_report 
   weft_table_destroy(table);
 }
 
-static void print_shares(const char *title, const char *const *names, const double *values, int count, double whole, FILE *out) {
+static void print_shares(const char *title, const char *const *names, const double *values, int count, double whole,
+                         FILE *out) {
   weft_table *table = weft_table_create();
   weft_table_column(table, title, nullptr);
   weft_table_column(table, "time", nullptr);

@@ -1,5 +1,5 @@
-// Shared hardware: the cores of a processor whose queues compete for them, and the bandwidth of the weight store. A fluid
-// model: all users of a resource run at once, at full speed while their demands fit, otherwise every one at
+// Shared hardware: the cores of a processor whose queues compete for them, and the bandwidth of the weight store. A
+// fluid model: all users of a resource run at once, at full speed while their demands fit, otherwise every one at
 // capacity / demand of its full speed (processor sharing). Work that uses both runs at the lower of the two speeds.
 //
 // Whenever work starts or ends, speeds are found anew and only the completions that move are notified again.
@@ -28,11 +28,11 @@ class sharing {
     sc_core::sc_event *done;
     double remaining_ps;  // at full speed; whole picoseconds while nobody has been slowed down
     double cores, store;
-    double speed;         // of full speed, (0, 1]
+    double speed;  // of full speed, (0, 1]
   };
 
-  void settle();  // accounts for the time since the last change
-  void balance(); // new speeds
+  void settle();   // accounts for the time since the last change
+  void balance();  // new speeds
   double speed_of(const flow &f, double core_demand, double store_demand) const;
 
   double cores, store;

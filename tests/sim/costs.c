@@ -1,5 +1,5 @@
-// What single steps cost, worked out on paper from the formulas in sim/region.h and sim/processor.h. The mesh has 4 columns and
-// 2 rows and a cycle of 1 ns; filling and draining it costs (4 + 2) hops + 2 ramps of 2 = 10 cycles.
+// What single steps cost, worked out on paper from the formulas in sim/region.h and sim/processor.h. The mesh has 4
+// columns and 2 rows and a cycle of 1 ns; filling and draining it costs (4 + 2) hops + 2 ramps of 2 = 10 cycles.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -28,7 +28,8 @@ static weft_step *step_on_mesh(weft_op op, uint64_t rows, uint64_t in, uint64_t 
   step->out = out;
   step->attributes = attributes;
   step->outputs[0] = rig_tensor(&r, rows, out, WEFT_ACTIVATION, WEFT_NONE);
-  step->flops = weft_op_flops(op, &attributes, (weft_op_size){.rows = rows, .in = in, .out = out, .elements = rows * out});
+  step->flops =
+      weft_op_flops(op, &attributes, (weft_op_size){.rows = rows, .in = in, .out = out, .elements = rows * out});
   return step;
 }
 
@@ -83,7 +84,8 @@ static void rectangle_of_the_step_counts(void **state) {
 
 static void attention_on_a_mesh(void **state) {
   (void)state;
-  // 2 heads of 4: 2 features a core; 6 keys; causal: 3 x 7/12 queries on average. Scores: 42, softmax 4 each on 16 lanes
+  // 2 heads of 4: 2 features a core; 6 keys; causal: 3 x 7/12 queries on average. Scores: 42, softmax 4 each on 16
+  // lanes
   weft_attributes a = {.batch = 1, .heads = 2, .kv_heads = 2, .head_dim = 4, .causal = true};
   expect_op(WEFT_OP_ATTENTION, 6, 8, 8, a, 2 * 6 * 2 * (3 + 1.75) + 6 * 1.75 / 2 + 42 * 4 / 16.0);
   expect_op(WEFT_OP_ATTENTION_BACKWARD, 6, 8, 8, a, 5 * 6 * 2 * (3 + 1.75) + 2 * 6 * 1.75 / 2 + 42 * 8 / 16.0);
@@ -100,7 +102,8 @@ static void norms_and_elementwise_on_a_mesh(void **state) {
   expect_op(WEFT_OP_RMS_NORM, 6, 10, 10, none, 4 * (3 + 9 / 2.0) + (6 + 3 + 5 * 2) + (3 + 4 + 4));
 }
 
-// Two rows in one group: both gather all 6 tokens, and each makes 3 of the 5 outputs. Needs room for 3 x 3 more elements.
+// Two rows in one group: both gather all 6 tokens, and each makes 3 of the 5 outputs. Needs room for 3 x 3 more
+// elements.
 static void rows_gather_tokens_where_there_is_room(void **state) {
   (void)state;
   for (int room = 35; room <= 36; ++room) {
@@ -147,11 +150,11 @@ static void measured_rates_are_interpolated(void **state) {
   expect_linear(16, 1600, 3200);
   expect_linear(16, 6400, 51200);
   expect_linear(64, 6400, 51200);
-  expect_linear(16, 3200, 12800);     // half way in logarithms: 1/4
+  expect_linear(16, 3200, 12800);  // half way in logarithms: 1/4
   expect_linear(32, 3200, 12800);
-  expect_linear(16, 25600, 204800);   // beyond: the last rate
-  expect_linear(4, 400, 800);         // fewer rows: those of the smallest
-  r.schedule.run.dtype = WEFT_BF16;   // not measured: the roofline
+  expect_linear(16, 25600, 204800);  // beyond: the last rate
+  expect_linear(4, 400, 800);        // fewer rows: those of the smallest
+  r.schedule.run.dtype = WEFT_BF16;  // not measured: the roofline
   expect_linear(16, 1600, 1600);
 }
 

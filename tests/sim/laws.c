@@ -1,5 +1,5 @@
-// What must hold of every prediction, tried on compiled schedules: no bound is beaten, causes sum to the whole, better hardware is
-// never slower, more work never quicker, and the same schedule always gives the same answer.
+// What must hold of every prediction, tried on compiled schedules: no bound is beaten, causes sum to the whole, better
+// hardware is never slower, more work never quicker, and the same schedule always gives the same answer.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -44,10 +44,12 @@ static weft_sim_report simulate(const weft_schedule *schedule) {
   double sum = 0;
   for (int i = 0; i < WEFT_CAUSE_COUNT; ++i) sum += report.exposed_seconds[i];
   if (fabs(sum - report.step_seconds) > 1e-9 * report.step_seconds)
-    fail_msg("%s on %s: causes sum to %.15g s of %.15g s", schedule->network.name, schedule->machine->name, sum, report.step_seconds);
+    fail_msg("%s on %s: causes sum to %.15g s of %.15g s", schedule->network.name, schedule->machine->name, sum,
+             report.step_seconds);
   if (report.step_seconds < report.bound_seconds * (1 - 1e-9))
     fail_msg("%s on %s, %s: %g s beats the bound of %g s (%s)", schedule->network.name, schedule->machine->name,
-             weft_mode_name(schedule->run.mode), report.step_seconds, report.bound_seconds, weft_cause_name(report.bound_cause));
+             weft_mode_name(schedule->run.mode), report.step_seconds, report.bound_seconds,
+             weft_cause_name(report.bound_cause));
   for (int q = 0; q < WEFT_QUEUE_COUNT; ++q) assert_true(report.busy_seconds[q] <= report.step_seconds * (1 + 1e-9));
   assert_true(report.utilisation > 0 && report.utilisation <= 1);
   assert_true(report.exposed_seconds[WEFT_CAUSE_COMPUTE] > 0);
@@ -147,7 +149,8 @@ typedef struct digest {
 
 static weft_status fold(void *context, const weft_trace_event *event) {
   digest *d = context;
-  const uint64_t values[] = {event->step, event->iteration, event->start_ns, event->end_ns, event->busy_ns, event->lane};
+  const uint64_t values[] = {event->step,   event->iteration, event->start_ns,
+                             event->end_ns, event->busy_ns,   event->lane};
   for (size_t i = 0; i < sizeof values / sizeof *values; ++i) d->hash = (d->hash ^ values[i]) * 0x100000001b3u;
   ++d->events;
   return NULL;
@@ -179,18 +182,19 @@ static void thirteen_billion_on_sixteen_systems(void **state) {
   double start = weft_clock_s();
   weft_sim_report report = simulate(schedule);
   double took = weft_clock_s() - start;
-  print_message("13B on 16 CS-2: %.3f s a step, %.0f tokens/s, utilisation %.1f %%, bound %.3f s; %s (simulated in %.2f s)\n",
-                report.step_seconds, report.tokens_per_second, report.utilisation * 100, report.bound_seconds,
-                report.bottleneck, took);
+  print_message(
+      "13B on 16 CS-2: %.3f s a step, %.0f tokens/s, utilisation %.1f %%, bound %.3f s; %s (simulated in %.2f s)\n",
+      report.step_seconds, report.tokens_per_second, report.utilisation * 100, report.bound_seconds, report.bottleneck,
+      took);
   assert_true(took < 5);
   weft_schedule_destroy(schedule);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(no_machine_beats_its_bound),     cmocka_unit_test(better_hardware_is_never_slower),
-      cmocka_unit_test(more_work_takes_more_time),      cmocka_unit_test(systems_scale_at_most_linearly),
-      cmocka_unit_test(same_schedule_same_trace),       cmocka_unit_test(thirteen_billion_on_sixteen_systems),
+      cmocka_unit_test(no_machine_beats_its_bound), cmocka_unit_test(better_hardware_is_never_slower),
+      cmocka_unit_test(more_work_takes_more_time),  cmocka_unit_test(systems_scale_at_most_linearly),
+      cmocka_unit_test(same_schedule_same_trace),   cmocka_unit_test(thirteen_billion_on_sixteen_systems),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,8 @@ static void ring_holds_a_quick_stream_back(void **state) {
 static void compute_waits_for_a_slow_stream(void **state) {
   (void)state;
   rig_init(&r, WEFT_ROOFLINE);
-  uint32_t in = rig_in(&r, 8000, WEFT_NONE), compute = rig_compute(&r, 4000, in);  // the dependency on its partner adds nothing
+  uint32_t in = rig_in(&r, 8000, WEFT_NONE),
+           compute = rig_compute(&r, 4000, in);  // the dependency on its partner adds nothing
   rig_pair(&r, in, compute, 4, 2);
   rig_run(&r);
   rig_expect(&r, in, 0, 0, 8000, 8000);
@@ -239,14 +240,22 @@ static void empty_schedule_takes_no_time(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ring_holds_a_quick_stream_back), cmocka_unit_test(compute_waits_for_a_slow_stream),
-      cmocka_unit_test(ring_of_one_alternates),         cmocka_unit_test(slow_way_out_holds_compute_back),
-      cmocka_unit_test(last_chunk_is_shorter),          cmocka_unit_test(weights_come_ahead_of_their_step),
-      cmocka_unit_test(chain_through_all_queues),       cmocka_unit_test(tree_has_depth_and_ports),
-      cmocka_unit_test(iterations_meet),                cmocka_unit_test(rings_work_in_every_iteration),
-      cmocka_unit_test(queues_share_cores),             cmocka_unit_test(streams_share_the_store),
-      cmocka_unit_test(latency_is_paid_once_per_stream), cmocka_unit_test(streams_alternate_lanes),
-      cmocka_unit_test(deadlock_is_explained),          cmocka_unit_test(runs_are_repeatable),
+      cmocka_unit_test(ring_holds_a_quick_stream_back),
+      cmocka_unit_test(compute_waits_for_a_slow_stream),
+      cmocka_unit_test(ring_of_one_alternates),
+      cmocka_unit_test(slow_way_out_holds_compute_back),
+      cmocka_unit_test(last_chunk_is_shorter),
+      cmocka_unit_test(weights_come_ahead_of_their_step),
+      cmocka_unit_test(chain_through_all_queues),
+      cmocka_unit_test(tree_has_depth_and_ports),
+      cmocka_unit_test(iterations_meet),
+      cmocka_unit_test(rings_work_in_every_iteration),
+      cmocka_unit_test(queues_share_cores),
+      cmocka_unit_test(streams_share_the_store),
+      cmocka_unit_test(latency_is_paid_once_per_stream),
+      cmocka_unit_test(streams_alternate_lanes),
+      cmocka_unit_test(deadlock_is_explained),
+      cmocka_unit_test(runs_are_repeatable),
       cmocka_unit_test(empty_schedule_takes_no_time),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

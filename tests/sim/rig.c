@@ -17,12 +17,28 @@ void rig_init(rig *r, weft_device_kind kind) {
   m->io_in_bytes_per_second = m->io_out_bytes_per_second = 1e9;
   m->store_bytes_per_second = 4e9;
   m->swarm_bytes_per_second = 1e9;
-  m->roofline = (weft_roofline){.f32_flops_per_second = 1e9, .f16_flops_per_second = 1e9, .bf16_flops_per_second = 1e9,
-                                .memory_bytes = 1e12, .memory_bytes_per_second = 1e15, .cores = 1,
-                                .copy_bytes_per_second = 1e9, .compute_efficiency = 1, .memory_efficiency = 1};
-  m->mesh = (weft_mesh){.columns = 4, .rows = 2, .clock_hz = 1e9, .sram_bytes_per_core = 49152, .banks = 8,
-                        .f32_per_cycle = 1, .f16_per_cycle = 4, .mixed_per_cycle = 2, .elementwise_f32_per_cycle = 2,
-                        .elementwise_f16_per_cycle = 4, .router_ports = 5, .colours = 24, .link_words_per_cycle = 1};
+  m->roofline = (weft_roofline){.f32_flops_per_second = 1e9,
+                                .f16_flops_per_second = 1e9,
+                                .bf16_flops_per_second = 1e9,
+                                .memory_bytes = 1e12,
+                                .memory_bytes_per_second = 1e15,
+                                .cores = 1,
+                                .copy_bytes_per_second = 1e9,
+                                .compute_efficiency = 1,
+                                .memory_efficiency = 1};
+  m->mesh = (weft_mesh){.columns = 4,
+                        .rows = 2,
+                        .clock_hz = 1e9,
+                        .sram_bytes_per_core = 49152,
+                        .banks = 8,
+                        .f32_per_cycle = 1,
+                        .f16_per_cycle = 4,
+                        .mixed_per_cycle = 2,
+                        .elementwise_f32_per_cycle = 2,
+                        .elementwise_f16_per_cycle = 4,
+                        .router_ports = 5,
+                        .colours = 24,
+                        .link_words_per_cycle = 1};
   weft_schedule *s = &r->schedule;
   s->machine = m;
   strcpy(s->network.name, "rig");
@@ -42,12 +58,23 @@ uint32_t rig_step(rig *r, weft_queue queue, weft_op op, uint64_t amount, uint32_
   weft_schedule *s = &r->schedule;
   assert_true(s->step_count < RIG_STEPS);
   weft_step *step = &r->steps[s->step_count];
-  *step = (weft_step){.kind = kind_of(queue), .op = op, .queue = queue, .layer = -1, .partner = WEFT_NONE, .chunks = 1,
-                      .ring = 1, .rows = 1, .in = 1, .out = 1, .first_dependency = s->dependency_count};
+  *step = (weft_step){.kind = kind_of(queue),
+                      .op = op,
+                      .queue = queue,
+                      .layer = -1,
+                      .partner = WEFT_NONE,
+                      .chunks = 1,
+                      .ring = 1,
+                      .rows = 1,
+                      .in = 1,
+                      .out = 1,
+                      .first_dependency = s->dependency_count};
   memset(step->inputs, 0xff, sizeof step->inputs);
   memset(step->outputs, 0xff, sizeof step->outputs);
-  if (queue == WEFT_QUEUE_COMPUTE) step->flops = (double)amount;
-  else step->bytes = amount;
+  if (queue == WEFT_QUEUE_COMPUTE)
+    step->flops = (double)amount;
+  else
+    step->bytes = amount;
   if (after != WEFT_NONE) {
     r->dependencies[s->dependency_count++] = after;
     step->dependency_count = 1;
@@ -56,15 +83,21 @@ uint32_t rig_step(rig *r, weft_queue queue, weft_op op, uint64_t amount, uint32_
   return s->step_count++;
 }
 
-uint32_t rig_in(rig *r, uint64_t bytes, uint32_t after) { return rig_step(r, WEFT_QUEUE_STREAM_IN, WEFT_OP_LOAD, bytes, after); }
-uint32_t rig_compute(rig *r, uint64_t flops, uint32_t after) { return rig_step(r, WEFT_QUEUE_COMPUTE, WEFT_OP_LINEAR, flops, after); }
+uint32_t rig_in(rig *r, uint64_t bytes, uint32_t after) {
+  return rig_step(r, WEFT_QUEUE_STREAM_IN, WEFT_OP_LOAD, bytes, after);
+}
+uint32_t rig_compute(rig *r, uint64_t flops, uint32_t after) {
+  return rig_step(r, WEFT_QUEUE_COMPUTE, WEFT_OP_LINEAR, flops, after);
+}
 uint32_t rig_out(rig *r, uint64_t bytes, uint32_t after) {
   return rig_step(r, WEFT_QUEUE_STREAM_OUT, WEFT_OP_STORE_GRADIENT, bytes, after);
 }
 uint32_t rig_reduce(rig *r, uint64_t bytes, uint32_t after) {
   return rig_step(r, WEFT_QUEUE_REDUCE, WEFT_OP_ALL_REDUCE, bytes, after);
 }
-uint32_t rig_update(rig *r, uint64_t bytes, uint32_t after) { return rig_step(r, WEFT_QUEUE_UPDATE, WEFT_OP_ADAMW, bytes, after); }
+uint32_t rig_update(rig *r, uint64_t bytes, uint32_t after) {
+  return rig_step(r, WEFT_QUEUE_UPDATE, WEFT_OP_ADAMW, bytes, after);
+}
 
 void rig_pair(rig *r, uint32_t a, uint32_t b, uint32_t chunks, uint32_t ring) {
   for (int i = 0; i < 2; ++i) {
@@ -77,8 +110,13 @@ void rig_pair(rig *r, uint32_t a, uint32_t b, uint32_t chunks, uint32_t ring) {
 
 uint32_t rig_tensor(rig *r, uint64_t rows, uint64_t columns, weft_residency residency, uint32_t slot) {
   assert_true(r->schedule.tensor_count < RIG_STEPS);
-  r->tensors[r->schedule.tensor_count] = (weft_tensor){.name = "x", .residency = residency, .dtype = WEFT_F32, .rank = 2,
-                                                       .shape = {rows, columns}, .parent = WEFT_NONE, .slot = slot,
+  r->tensors[r->schedule.tensor_count] = (weft_tensor){.name = "x",
+                                                       .residency = residency,
+                                                       .dtype = WEFT_F32,
+                                                       .rank = 2,
+                                                       .shape = {rows, columns},
+                                                       .parent = WEFT_NONE,
+                                                       .slot = slot,
                                                        .parameter = WEFT_NONE};
   return r->schedule.tensor_count++;
 }
@@ -133,7 +171,8 @@ void rig_expect(const rig *r, uint32_t step, uint32_t iteration, uint64_t start_
 }
 
 static void expect_near(const char *what, double got, double wanted) {
-  if (!(fabs(got - wanted) <= 1e-12 + 1e-9 * fabs(wanted))) fail_msg("%s: %.15g s; expected %.15g s", what, got, wanted);
+  if (!(fabs(got - wanted) <= 1e-12 + 1e-9 * fabs(wanted)))
+    fail_msg("%s: %.15g s; expected %.15g s", what, got, wanted);
 }
 
 void rig_expect_total(const rig *r, double ns) { expect_near("whole", r->report.step_seconds, ns * 1e-9); }

@@ -1,8 +1,8 @@
 // Schedules made by hand, step by step, on machines with round numbers, so that tests can say to the nanosecond when
 // everything happens.
 //
-// The processor computes 1 FLOP/ns, the mesh is whatever a test makes of it, links and store carry 1 byte/ns where a test
-// does not say otherwise: a step of N FLOPs or bytes takes N ns.
+// The processor computes 1 FLOP/ns, the mesh is whatever a test makes of it, links and store carry 1 byte/ns where a
+// test does not say otherwise: a step of N FLOPs or bytes takes N ns.
 #ifndef TESTS_SIM_RIG_H
 #define TESTS_SIM_RIG_H
 
@@ -29,7 +29,8 @@ typedef struct rig {
 void rig_init(rig *r, weft_device_kind kind);
 
 // Steps are added in order; `after` is a step that must end first, or WEFT_NONE.
-uint32_t rig_step(rig *r, weft_queue queue, weft_op op, uint64_t amount, uint32_t after);  // amount: FLOPs on compute, else bytes
+uint32_t rig_step(rig *r, weft_queue queue, weft_op op, uint64_t amount,
+                  uint32_t after);  // amount: FLOPs on compute, else bytes
 uint32_t rig_in(rig *r, uint64_t bytes, uint32_t after);
 uint32_t rig_compute(rig *r, uint64_t flops, uint32_t after);
 uint32_t rig_out(rig *r, uint64_t bytes, uint32_t after);
