@@ -70,7 +70,7 @@ static void print_text(const weft_trace *trace, const char *problem, FILE *out) 
           header->machine, header->schedule_hash);
   fprintf(out, "times of %s, by %s\n", header->timed_on, header->maker);
   fprintf(out,
-          "%" PRIu64 " events of %" PRIu32 " steps (%" PRIu32 " of them run %" PRIu32 " times), %" PRIu64
+          "%" PRIu64 " events of %" PRIu32 " steps (iterations of the first %" PRIu32 ": %" PRIu32 "), %" PRIu64
           " arrows, %" PRIu64 " counter samples; %s from first start to last end\n",
           trace->event_count, header->step_count, header->body, header->iterations, trace->flows,
           trace->counter_samples, weft_text_seconds(weft_trace_span_s(trace), span));
