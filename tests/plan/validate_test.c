@@ -1,0 +1,114 @@
+// Validation: the table that Weft brings along, tables made here, and tables that are wrong.
+#include "plan/validate.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "tests/models/test.h"
+
+static void own_table(void **state) {
+  (void)state;
+  char *path;
+  assert_ok(weft_data_path("plan/cases.csv", &path));
+  weft_validation v;
+  assert_ok(weft_validation_run(path, "plan", &v));
+  uint32_t exact = 0;
+  for (uint32_t i = 0; i < v.count; ++i) {
+    const weft_case *c = &v.cases[i];
+    if (c->verdict == WEFT_BEYOND) fail_msg("%s %s %s: %.10g, expected %.10g", c->id, c->subject, c->inputs, c->predicted, c->expected);
+    if (strcmp(c->subject, "params") != 0) continue;
+    ++exact;
+    assert_true(c->predicted == c->expected);
+  }
+  assert_int_equal(exact, 8);
+  assert_true(v.within >= 47);
+  assert_int_equal(v.within + v.beyond + v.not_covered, v.count);
+  weft_validation_finish(&v);
+  free(path);
+}
+
+static const char header[] = "id,area,subject,inputs,quantity,expected,unit,tolerance_pct,role,evidence,source\n";
+
+// Runs a table of these rows from a file of its own.
+static weft_status run_rows(const char *rows, const char *areas, weft_validation *out) {
+  char path[] = "/tmp/weft-cases-XXXXXX", text[3000];
+  int file = mkstemp(path);
+  assert_true(file >= 0);
+  close(file);
+  int length = snprintf(text, sizeof text, "%s%s", header, rows);
+  assert_ok(weft_file_write(path, text, (size_t)length));
+  weft_status status = weft_validation_run(path, areas, out);
+  unlink(path);
+  return status;
+}
+
+static void verdicts(void **state) {
+  (void)state;
+  weft_validation v;
+  assert_ok(run_rows("a,plan,energy,gpu_hours=1000;gpu_watts=100;pue=1,energy,0.11,MWh,10,predict,published,x\n"
+                     "b,plan,energy,gpu_hours=1000;gpu_watts=100;pue=1,energy,0.2,MWh,10,predict,published,x\n"
+                     "c,plan,params,network=nobody-knows,parameters,5,1,0,predict,exact,x\n"
+                     "d,plan,energy,gpu_hours=-;gpu_watts=100;pue=1,energy,0.2,MWh,10,predict,published,x\n"
+                     "e,moon,landing,when=1969,year,1969,1,0,calibrate,exact,\"x, y\"\n"
+                     "f,plan,energy,gpu_hours=1;gpu_watts=100;pue=1,energy,,MWh,10,predict,published,x\n",
+                     NULL, &v));
+  static const weft_verdict expected[] = {WEFT_WITHIN, WEFT_BEYOND, WEFT_NOT_COVERED, WEFT_NOT_COVERED, WEFT_NOT_COVERED, WEFT_NOT_COVERED};
+  static const char *const reasons[] = {NULL, NULL, "nobody-knows", "gpu_hours was not published", "no prediction", "no value"};
+  assert_int_equal(v.count, 6);
+  for (uint32_t i = 0; i < 6; ++i) {
+    assert_int_equal(v.cases[i].verdict, expected[i]);
+    if (reasons[i]) assert_non_null(strstr(v.cases[i].reason, reasons[i]));
+    assert_int_equal(v.cases[i].line, i + 2);
+  }
+  assert_true(fabs(v.cases[1].error_percent + 50) < 1e-9);
+  assert_true(v.within == 1 && v.beyond == 1 && v.not_covered == 4);
+  char *text = NULL;
+  size_t bytes;
+  FILE *out = open_memstream(&text, &bytes);
+  weft_validation_print(&v, WEFT_TABLE_JSON, out);
+  fclose(out);
+  json_t *root = json_loads(text, 0, NULL);
+  assert_int_equal(json_array_size(json_object_get(root, "cases")), 6);
+  assert_int_equal(json_integer_value(json_object_get(json_object_get(root, "summary"), "outside")), 1);
+  json_decref(root);
+  free(text);
+  weft_validation_finish(&v);
+}
+
+static void areas(void **state) {
+  (void)state;
+  static const char rows[] = "a,plan,x,,q,1,1,0,predict,e,s\nb,moon,x,,q,1,1,0,predict,e,s\nc,mars,x,,q,1,1,0,predict,e,s\n";
+  weft_validation v;
+  assert_ok(run_rows(rows, "moon,mars", &v));
+  assert_int_equal(v.count, 2);
+  weft_validation_finish(&v);
+  assert_refused(run_rows(rows, "mooon", &v), "no area \"mooon\"", "\"moon\"");
+}
+
+static void refuse(const char *row, const char *first, const char *second) {
+  weft_validation v;
+  assert_refused(run_rows(row, NULL, &v), first, second);
+}
+
+static void refusals(void **state) {
+  (void)state;
+  refuse("a,plan,energy,gpu_hours=1;gpu_wats=1;pue=1,energy,1,MWh,1,predict,e,s\n", ":2: the input \"gpu_watts\" is missing", "");
+  refuse("a,plan,energy,gpu_hours=1;gpu_watts=1;pue=1;moon=2,energy,1,MWh,1,predict,e,s\n", ":2: unknown input \"moon\"", "nearest");
+  refuse("a,plan,energy,gpu_hours=1;gpu_hours=1,energy,1,MWh,1,predict,e,s\n", ":2: the input \"gpu_hours\" stands twice", "");
+  refuse("a,plan,energy,gpu_hours,energy,1,MWh,1,predict,e,s\n", "not key=value", "gpu_hours");
+  refuse("a,plan,energy,gpu_hours=ten;gpu_watts=1;pue=1,energy,1,MWh,1,predict,e,s\n", "input \"gpu_hours\"", "\"ten\"");
+  refuse("a,plan,energy,gpu_hours=1;gpu_watts=1;pue=0.5,energy,1,MWh,1,predict,e,s\n", "input \"pue\"", "1 to 100");
+  refuse("a,plan,energy,,energy,many,MWh,1,predict,e,s\n", ":2: expected", "\"many\"");
+  refuse("a,plan,energy,,energy,1,MWh,-1,predict,e,s\n", ":2: tolerance_pct", "negative");
+  refuse("a,plan,energy,,energy,1,MWh,1,guess,e,s\n", "role \"guess\"", "predict");
+  refuse("a,plan,energy\n", ":2: 3 fields", "has 11");
+  refuse("a,plan,optimizer_bytes,optimizer=adm,bytes_per_parameter,1,byte,0,predict,e,s\n", "\"adm\"", "nearest");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(own_table), cmocka_unit_test(verdicts), cmocka_unit_test(areas),
+                                     cmocka_unit_test(refusals)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
