@@ -46,9 +46,11 @@ static weft_status quoted_field(reader *r) {
   }
   if (!status) {
     ++r->at;
-    if (memchr(text, 0, length)) status = weft_error(WEFT_INVALID, "%s:%u: a zero byte in a field", r->csv->where, begin);
+    if (memchr(text, 0, length))
+      status = weft_error(WEFT_INVALID, "%s:%u: a zero byte in a field", r->csv->where, begin);
     else if (!at_break(r) && *r->at != ',')
-      status = weft_error(WEFT_INVALID, "%s:%u: after a closing quote a comma or a line end is right, found '%c'", r->csv->where, r->line, *r->at);
+      status = weft_error(WEFT_INVALID, "%s:%u: after a closing quote a comma or a line end is right, found '%c'",
+                          r->csv->where, r->line, *r->at);
     else keep(r, text, length);
   }
   free(text);
@@ -85,7 +87,8 @@ static weft_status row(reader *r, size_t index) {
   }
   if (index == 0) csv->columns = r->in_row;
   if (r->in_row != csv->columns)
-    return weft_error(WEFT_INVALID, "%s:%u: %zu fields where the header has %zu", csv->where, csv->lines[index], r->in_row, csv->columns);
+    return weft_error(WEFT_INVALID, "%s:%u: %zu fields where the header has %zu", csv->where, csv->lines[index],
+                      r->in_row, csv->columns);
   end_line(r);
   return NULL;
 }
@@ -93,9 +96,11 @@ static weft_status row(reader *r, size_t index) {
 static weft_status check_header(const weft_csv *csv) {
   for (size_t i = 0; i < csv->columns; ++i)
     for (size_t j = 0; j <= i; ++j) {
-      if (!*csv->fields[i]) return weft_error(WEFT_INVALID, "%s:%u: column %zu has no name", csv->where, csv->lines[0], i + 1);
+      if (!*csv->fields[i])
+        return weft_error(WEFT_INVALID, "%s:%u: column %zu has no name", csv->where, csv->lines[0], i + 1);
       if (j < i && strcmp(csv->fields[i], csv->fields[j]) == 0)
-        return weft_error(WEFT_INVALID, "%s:%u: two columns are called \"%s\"", csv->where, csv->lines[0], csv->fields[i]);
+        return weft_error(WEFT_INVALID, "%s:%u: two columns are called \"%s\"", csv->where, csv->lines[0],
+                          csv->fields[i]);
     }
   return NULL;
 }
@@ -145,6 +150,6 @@ weft_status weft_csv_column(const weft_csv *csv, const char *name, size_t *out_c
     *out_column = i;
     return NULL;
   }
-  return weft_error(WEFT_INVALID, "%s:%u: there is no column \"%s\"; the nearest is \"%s\"", csv->where, csv->lines[0], name,
-                    weft_nearest(name, csv->fields, csv->columns));
+  return weft_error(WEFT_INVALID, "%s:%u: there is no column \"%s\"; the nearest is \"%s\"", csv->where, csv->lines[0],
+                    name, weft_nearest(name, csv->fields, csv->columns));
 }

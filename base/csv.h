@@ -1,6 +1,8 @@
-// Strict reading of CSV (RFC 4180): a header of distinct names, then rows with as many fields as the header. Fields may be quoted,
-// "" inside quotes is a quote, quoted fields may hold commas and line ends. Lines end in LF or CRLF; empty lines are passed over.
-// What the RFC does not allow (a quote inside a plain field, text after a closing quote, an open quote) is an error with file:line.
+// Strict reading of CSV (RFC 4180): a header of distinct names, then rows with as many fields as the header. Fields may
+// be quoted,
+// "" inside quotes is a quote, quoted fields may hold commas and line ends. Lines end in LF or CRLF; empty lines are
+// passed over. What the RFC does not allow (a quote inside a plain field, text after a closing quote, an open quote) is
+// an error with file:line.
 #ifndef WEFT_BASE_CSV_H
 #define WEFT_BASE_CSV_H
 

@@ -18,30 +18,49 @@ typedef struct unit {
   double factor;
 } unit;
 
-#define LARGE(dimension, name)                                                                                        \
-  {dimension, "E" name, 18, 1}, {dimension, "P" name, 15, 1}, {dimension, "T" name, 12, 1}, {dimension, "G" name, 9, 1}, \
-      {dimension, "M" name, 6, 1}, {dimension, "k" name, 3, 1}, {dimension, name, 0, 1}
-#define BINARY(dimension, name)                                                                                      \
-  {dimension, "Pi" name, 0, 0x1p50}, {dimension, "Ti" name, 0, 0x1p40}, {dimension, "Gi" name, 0, 0x1p30},              \
-      {dimension, "Mi" name, 0, 0x1p20}, {dimension, "Ki" name, 0, 0x1p10}
+// clang-format off
+#define LARGE(dimension, name)                                                              \
+  {dimension, "E" name, 18, 1}, {dimension, "P" name, 15, 1}, {dimension, "T" name, 12, 1}, \
+  {dimension, "G" name, 9, 1}, {dimension, "M" name, 6, 1}, {dimension, "k" name, 3, 1}, {dimension, name, 0, 1}
+#define BINARY(dimension, name)                                                                            \
+  {dimension, "Pi" name, 0, 0x1p50}, {dimension, "Ti" name, 0, 0x1p40}, {dimension, "Gi" name, 0, 0x1p30}, \
+  {dimension, "Mi" name, 0, 0x1p20}, {dimension, "Ki" name, 0, 0x1p10}
+// clang-format on
 
 // Of one dimension, printing prefers the first that is not larger than the value.
 static const unit units[] = {
     {WEFT_COUNT_UNIT, "", 0, 1},
-    {WEFT_FRACTION, "", 0, 1}, {WEFT_FRACTION, "%", -2, 1},
+    {WEFT_FRACTION, "", 0, 1},
+    {WEFT_FRACTION, "%", -2, 1},
     LARGE(WEFT_FREQUENCY, "Hz"),
-    BINARY(WEFT_BYTES, "B"), LARGE(WEFT_BYTES, "B"),
-    LARGE(WEFT_BYTES_PER_SECOND, "B/s"), BINARY(WEFT_BYTES_PER_SECOND, "B/s"),
-    {WEFT_BYTES_PER_SECOND, "Pb/s", 15, 0.125}, {WEFT_BYTES_PER_SECOND, "Tb/s", 12, 0.125},
-    {WEFT_BYTES_PER_SECOND, "Gb/s", 9, 0.125}, {WEFT_BYTES_PER_SECOND, "Mb/s", 6, 0.125},
-    {WEFT_BYTES_PER_SECOND, "kb/s", 3, 0.125}, {WEFT_BYTES_PER_SECOND, "b/s", 0, 0.125},
+    BINARY(WEFT_BYTES, "B"),
+    LARGE(WEFT_BYTES, "B"),
+    LARGE(WEFT_BYTES_PER_SECOND, "B/s"),
+    BINARY(WEFT_BYTES_PER_SECOND, "B/s"),
+    {WEFT_BYTES_PER_SECOND, "Pb/s", 15, 0.125},
+    {WEFT_BYTES_PER_SECOND, "Tb/s", 12, 0.125},
+    {WEFT_BYTES_PER_SECOND, "Gb/s", 9, 0.125},
+    {WEFT_BYTES_PER_SECOND, "Mb/s", 6, 0.125},
+    {WEFT_BYTES_PER_SECOND, "kb/s", 3, 0.125},
+    {WEFT_BYTES_PER_SECOND, "b/s", 0, 0.125},
     LARGE(WEFT_FLOPS_PER_SECOND, "FLOP/s"),
-    {WEFT_SECONDS, "s", 0, 1}, {WEFT_SECONDS, "ms", -3, 1}, {WEFT_SECONDS, "us", -6, 1},
-    {WEFT_SECONDS, "ns", -9, 1}, {WEFT_SECONDS, "ps", -12, 1}, {WEFT_SECONDS, "min", 0, 60}, {WEFT_SECONDS, "h", 0, 3600},
-    {WEFT_CYCLES, "cycles", 0, 1}, {WEFT_CYCLES, "cycle", 0, 1},
+    {WEFT_SECONDS, "s", 0, 1},
+    {WEFT_SECONDS, "ms", -3, 1},
+    {WEFT_SECONDS, "us", -6, 1},
+    {WEFT_SECONDS, "ns", -9, 1},
+    {WEFT_SECONDS, "ps", -12, 1},
+    {WEFT_SECONDS, "min", 0, 60},
+    {WEFT_SECONDS, "h", 0, 3600},
+    {WEFT_CYCLES, "cycles", 0, 1},
+    {WEFT_CYCLES, "cycle", 0, 1},
     {WEFT_PER_CYCLE, "/cycle", 0, 1},
-    {WEFT_WATTS, "GW", 9, 1}, {WEFT_WATTS, "MW", 6, 1}, {WEFT_WATTS, "kW", 3, 1}, {WEFT_WATTS, "W", 0, 1},
-    {WEFT_USD, "MUSD", 6, 1}, {WEFT_USD, "kUSD", 3, 1}, {WEFT_USD, "USD", 0, 1},
+    {WEFT_WATTS, "GW", 9, 1},
+    {WEFT_WATTS, "MW", 6, 1},
+    {WEFT_WATTS, "kW", 3, 1},
+    {WEFT_WATTS, "W", 0, 1},
+    {WEFT_USD, "MUSD", 6, 1},
+    {WEFT_USD, "kUSD", 3, 1},
+    {WEFT_USD, "USD", 0, 1},
 };
 enum { UNIT_COUNT = sizeof units / sizeof *units, MAX_NUMBER = 40 };
 
@@ -64,8 +83,8 @@ static const struct {
 const char *weft_dimension_name(weft_dimension dimension) { return dimensions[dimension].name; }
 const char *weft_dimension_example(weft_dimension dimension) { return dimensions[dimension].example; }
 
-// Length of [-]digits[.digits][e[+-]digits], or 0. `out_exponent` is where the exponent begins, or the end of the number.
-// An e that no digit follows belongs to the unit.
+// Length of [-]digits[.digits][e[+-]digits], or 0. `out_exponent` is where the exponent begins, or the end of the
+// number. An e that no digit follows belongs to the unit.
 static size_t number_length(const char *text, size_t *out_exponent) {
   size_t at = *text == '-';
   size_t whole = strspn(text + at, "0123456789");
@@ -91,18 +110,22 @@ static const unit *find_unit(const char *name, weft_dimension dimension) {
 
 static weft_status wrong_unit(const char *text, const char *name, weft_dimension dimension) {
   const char *example = dimensions[dimension].example, *wanted = dimensions[dimension].name;
-  if (*name == 0) return weft_error(WEFT_INVALID, "\"%s\" has no unit: %s is needed, as in \"%s\"", text, wanted, example);
+  if (*name == 0)
+    return weft_error(WEFT_INVALID, "\"%s\" has no unit: %s is needed, as in \"%s\"", text, wanted, example);
   for (size_t i = 0; i < UNIT_COUNT; ++i)
     if (strcmp(units[i].name, name) == 0)
-      return weft_error(WEFT_INVALID, "\"%s\" is %s: %s is needed, as in \"%s\"", text, dimensions[units[i].dimension].name, wanted,
-                        example);
+      return weft_error(WEFT_INVALID, "\"%s\" is %s: %s is needed, as in \"%s\"", text,
+                        dimensions[units[i].dimension].name, wanted, example);
   const char *known[UNIT_COUNT];
   size_t count = 0;
   for (size_t i = 0; i < UNIT_COUNT; ++i)
     if (units[i].dimension == dimension && units[i].name[0]) known[count++] = units[i].name;
-  if (count == 0) return weft_error(WEFT_INVALID, "\"%s\" has something after the number: %s is needed, as in \"%s\"", text, wanted, example);
-  return weft_error(WEFT_INVALID, "\"%s\" has the unknown unit \"%s\"; the nearest known one is \"%s\" (%s is needed, as in \"%s\")", text,
-                    name, weft_nearest(name, known, count), wanted, example);
+  if (count == 0)
+    return weft_error(WEFT_INVALID, "\"%s\" has something after the number: %s is needed, as in \"%s\"", text, wanted,
+                      example);
+  return weft_error(WEFT_INVALID,
+                    "\"%s\" has the unknown unit \"%s\"; the nearest known one is \"%s\" (%s is needed, as in \"%s\")",
+                    text, name, weft_nearest(name, known, count), wanted, example);
 }
 
 weft_status weft_quantity_parse(const char *text, weft_dimension dimension, double *out_value) {
@@ -155,7 +178,8 @@ char *weft_quantity_print(double value, weft_dimension dimension, const char *sp
     if (size == 1 && !base) base = u;
     bool fits = fabs(value) >= size && fabs(value) < 1e5 * size;
     char text[48];
-    if (fits && print_as(value, u, space, text) && (!best[0] || strlen(text) < strlen(best))) memcpy(best, text, sizeof best);
+    if (fits && print_as(value, u, space, text) && (!best[0] || strlen(text) < strlen(best)))
+      memcpy(best, text, sizeof best);
   }
   assert(base);
   if (best[0]) return memcpy(out, best, sizeof best);

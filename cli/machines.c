@@ -51,8 +51,9 @@ static void show_json(const weft_machine *m) {
   char hash[20], text[48];
   snprintf(hash, sizeof hash, "%016" PRIx64, weft_machine_hash(m));
   char *spelling = weft_machine_spell(m);
-  json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", m->name, "about", m->about, "hash", hash, "device",
-                           m->kind == WEFT_MESH ? "mesh" : "roofline", "spelling", spelling, "measured", (int)m->measured);
+  json_t *root =
+      json_pack("{s:s, s:s, s:s, s:s, s:s, s:b}", "name", m->name, "about", m->about, "hash", hash, "device",
+                m->kind == WEFT_MESH ? "mesh" : "roofline", "spelling", spelling, "measured", (int)m->measured);
   free(spelling);
   for (int i = 0; i < WEFT_MACHINE_FIELDS; ++i) {
     const weft_machine_field *field = &weft_machine_fields[i];
@@ -95,18 +96,23 @@ static weft_status run(int argc, const char **argv) {
   struct poptOption table[] = {{"json", 0, POPT_ARG_NONE, &json, 0, "as JSON", NULL},
                                {"csv", 0, POPT_ARG_NONE, &csv, 0, "the list as CSV", NULL},
                                POPT_TABLEEND};
-  weft_cli_options options = {.usage = "weft machines [show NAME|FILE|SPELLING] [OPTION...]",
-                              .about = "Lists the machines that Weft knows, or shows one: by name, from a YAML file, or from a one-line "
-                                       "spelling.",
-                              .examples = "  weft machines\n  weft machines show cs2\n  weft machines show \"mesh:8x8 sram:1MiB io:10GB/s\"\n",
-                              .table = table, .positional_min = 0, .positional_max = 2};
+  weft_cli_options options = {
+      .usage = "weft machines [show NAME|FILE|SPELLING] [OPTION...]",
+      .about =
+          "Lists the machines that Weft knows, or shows one: by name, from a YAML file, or from a one-line "
+          "spelling.",
+      .examples = "  weft machines\n  weft machines show cs2\n  weft machines show \"mesh:8x8 sram:1MiB io:10GB/s\"\n",
+      .table = table,
+      .positional_min = 0,
+      .positional_max = 2};
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   weft_status status = NULL;
   if (options.helped) {
   } else if (options.positional_count == 0) {
     status = list(json ? WEFT_TABLE_JSON : csv ? WEFT_TABLE_CSV : WEFT_TABLE_TEXT);
   } else if (strcmp(options.positional[0], "show") != 0 || options.positional_count != 2) {
-    status = weft_error(WEFT_INVALID, "machines %s: \"weft machines\" or \"weft machines show NAME\" is right", options.positional[0]);
+    status = weft_error(WEFT_INVALID, "machines %s: \"weft machines\" or \"weft machines show NAME\" is right",
+                        options.positional[0]);
   } else {
     status = show(options.positional[1], json);
   }

@@ -13,8 +13,8 @@ static weft_status list(weft_table_form form) {
   uint32_t count;
   WEFT_TRY(weft_network_names(&names, &count));
   weft_table *table = weft_table_create();
-  static const char *const columns[] = {"name", "type", "parameters", "layers", "hidden", "heads", "kv_heads", "intermediate",
-                                        "vocabulary", "positions"};
+  static const char *const columns[] = {"name",  "type",     "parameters",   "layers",     "hidden",
+                                        "heads", "kv_heads", "intermediate", "vocabulary", "positions"};
   for (size_t c = 0; c < sizeof columns / sizeof *columns; ++c) weft_table_column(table, columns[c], NULL);
   weft_status status = NULL;
   for (uint32_t i = 0; i < count; ++i) {
@@ -46,9 +46,10 @@ static void show_json(const weft_network *n) {
     if (p.rank == 2) json_array_append_new(shape, json_integer((json_int_t)p.shape[1]));
     json_array_append_new(tensors, json_pack("{s:s, s:o}", "name", p.name, "shape", shape));
   }
-  json_t *root = json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "name", n->name, "hash", hash, "parameters",
-                           (json_int_t)weft_network_parameters(n), "embedding_parameters",
-                           (json_int_t)weft_network_embedding_parameters(n), "config", weft_network_pack(n), "tensors", tensors);
+  json_t *root =
+      json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "name", n->name, "hash", hash, "parameters",
+                (json_int_t)weft_network_parameters(n), "embedding_parameters",
+                (json_int_t)weft_network_embedding_parameters(n), "config", weft_network_pack(n), "tensors", tensors);
   json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
   putchar('\n');
   json_decref(root);
@@ -89,18 +90,23 @@ static weft_status run(int argc, const char **argv) {
       {"csv", 0, POPT_ARG_NONE, &csv, 0, "the list as CSV", NULL},
       {"tensors", 0, POPT_ARG_NONE, &tensors, 0, "with show: every parameter tensor", NULL},
       POPT_TABLEEND};
-  weft_cli_options options = {.usage = "weft networks [show NAME|FILE|FOLDER] [OPTION...]",
-                              .about = "Lists the networks that Weft brings along, or shows one: from the zoo, a config.json, a folder "
-                                       "with one, or a GGUF file.",
-                              .examples = "  weft networks\n  weft networks show cerebras-gpt-13b\n  weft networks show ./my-model --tensors\n",
-                              .table = table, .positional_min = 0, .positional_max = 2};
+  weft_cli_options options = {
+      .usage = "weft networks [show NAME|FILE|FOLDER] [OPTION...]",
+      .about =
+          "Lists the networks that Weft brings along, or shows one: from the zoo, a config.json, a folder "
+          "with one, or a GGUF file.",
+      .examples = "  weft networks\n  weft networks show cerebras-gpt-13b\n  weft networks show ./my-model --tensors\n",
+      .table = table,
+      .positional_min = 0,
+      .positional_max = 2};
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   weft_status status = NULL;
   if (options.helped) {
   } else if (options.positional_count == 0) {
     status = list(json ? WEFT_TABLE_JSON : csv ? WEFT_TABLE_CSV : WEFT_TABLE_TEXT);
   } else if (strcmp(options.positional[0], "show") != 0 || options.positional_count != 2) {
-    status = weft_error(WEFT_INVALID, "networks %s: \"weft networks\" or \"weft networks show NAME\" is right", options.positional[0]);
+    status = weft_error(WEFT_INVALID, "networks %s: \"weft networks\" or \"weft networks show NAME\" is right",
+                        options.positional[0]);
   } else {
     status = show(options.positional[1], json, tensors);
   }

@@ -15,18 +15,44 @@
 #include "models/machine_internal.h"
 
 weft_machine weft_machine_default(void) {
-  return (weft_machine){
-      .name = "unnamed", .kind = WEFT_MESH,
-      .mesh = {.columns = 8, .rows = 8, .clock_hz = 850e6, .sram_bytes_per_core = 49152, .reserved_bytes_per_core = 8192, .banks = 8,
-               .f32_per_cycle = 1, .f16_per_cycle = 4, .mixed_per_cycle = 2, .elementwise_f32_per_cycle = 2,
-               .elementwise_f16_per_cycle = 4, .vector_startup_cycles = 6, .router_ports = 5, .colours = 24, .hop_cycles = 1,
-               .ramp_cycles = 2, .link_words_per_cycle = 1},
-      .roofline = {.f32_flops_per_second = 1e12, .f16_flops_per_second = 1e12, .bf16_flops_per_second = 1e12,
-                   .memory_bytes = 16e9, .memory_bytes_per_second = 100e9, .step_seconds = 5e-6, .cores = 1,
-                   .copy_bytes_per_second = 10e9, .compute_efficiency = 0.7, .memory_efficiency = 0.8},
-      .io_in_bytes_per_second = 150e9, .io_out_bytes_per_second = 150e9, .io_latency_seconds = 5e-6,
-      .store_bytes = 12e12, .store_bytes_per_second = 2.4e12, .max_systems = 192, .swarm_fan_out = 4,
-      .swarm_bytes_per_second = 150e9, .swarm_latency_seconds = 5e-6};
+  return (weft_machine){.name = "unnamed",
+                        .kind = WEFT_MESH,
+                        .mesh = {.columns = 8,
+                                 .rows = 8,
+                                 .clock_hz = 850e6,
+                                 .sram_bytes_per_core = 49152,
+                                 .reserved_bytes_per_core = 8192,
+                                 .banks = 8,
+                                 .f32_per_cycle = 1,
+                                 .f16_per_cycle = 4,
+                                 .mixed_per_cycle = 2,
+                                 .elementwise_f32_per_cycle = 2,
+                                 .elementwise_f16_per_cycle = 4,
+                                 .vector_startup_cycles = 6,
+                                 .router_ports = 5,
+                                 .colours = 24,
+                                 .hop_cycles = 1,
+                                 .ramp_cycles = 2,
+                                 .link_words_per_cycle = 1},
+                        .roofline = {.f32_flops_per_second = 1e12,
+                                     .f16_flops_per_second = 1e12,
+                                     .bf16_flops_per_second = 1e12,
+                                     .memory_bytes = 16e9,
+                                     .memory_bytes_per_second = 100e9,
+                                     .step_seconds = 5e-6,
+                                     .cores = 1,
+                                     .copy_bytes_per_second = 10e9,
+                                     .compute_efficiency = 0.7,
+                                     .memory_efficiency = 0.8},
+                        .io_in_bytes_per_second = 150e9,
+                        .io_out_bytes_per_second = 150e9,
+                        .io_latency_seconds = 5e-6,
+                        .store_bytes = 12e12,
+                        .store_bytes_per_second = 2.4e12,
+                        .max_systems = 192,
+                        .swarm_fan_out = 4,
+                        .swarm_bytes_per_second = 150e9,
+                        .swarm_latency_seconds = 5e-6};
 }
 
 void weft_machine_destroy(weft_machine *machine) {
@@ -38,14 +64,16 @@ void weft_machine_destroy(weft_machine *machine) {
 static weft_status check_rates(const weft_machine *m) {
   const weft_roofline *r = &m->roofline;
   if (r->rate_count > WEFT_MACHINE_MAX_RATES || (r->rate_count && !r->rates))
-    return weft_error(WEFT_INVALID, "machine %s: %u rates; at most %d are right", m->name, r->rate_count, WEFT_MACHINE_MAX_RATES);
+    return weft_error(WEFT_INVALID, "machine %s: %u rates; at most %d are right", m->name, r->rate_count,
+                      WEFT_MACHINE_MAX_RATES);
   for (uint32_t i = 0; i < r->rate_count; ++i) {
     const weft_rate *rate = &r->rates[i];
-    bool possible = (unsigned)rate->op < WEFT_OP_COUNT && weft_dtype_computes(rate->dtype) && rate->rows >= 1 && rate->flops >= 0 &&
-                    rate->bytes >= 0 && rate->seconds > 0 && isfinite(rate->rows + rate->flops + rate->bytes + rate->seconds);
+    bool possible = (unsigned)rate->op < WEFT_OP_COUNT && weft_dtype_computes(rate->dtype) && rate->rows >= 1 &&
+                    rate->flops >= 0 && rate->bytes >= 0 && rate->seconds > 0 &&
+                    isfinite(rate->rows + rate->flops + rate->bytes + rate->seconds);
     if (!possible)
-      return weft_error(WEFT_INVALID, "machine %s: rate %u is impossible: rows %g, flops %g, bytes %g, seconds %g", m->name, i,
-                        rate->rows, rate->flops, rate->bytes, rate->seconds);
+      return weft_error(WEFT_INVALID, "machine %s: rate %u is impossible: rows %g, flops %g, bytes %g, seconds %g",
+                        m->name, i, rate->rows, rate->flops, rate->bytes, rate->seconds);
   }
   return NULL;
 }
@@ -60,30 +88,38 @@ static bool is_word(const char *text) {
 weft_status weft_machine_check(const weft_machine *m) {
   if (!m->name[0] || !is_word(m->name))
     return weft_error(WEFT_INVALID, "machine \"%s\": a name is one word without quotes, commas or brackets", m->name);
-  if (m->kind != WEFT_MESH && m->kind != WEFT_ROOFLINE) return weft_error(WEFT_INVALID, "machine %s: unknown kind of device", m->name);
+  if (m->kind != WEFT_MESH && m->kind != WEFT_ROOFLINE)
+    return weft_error(WEFT_INVALID, "machine %s: unknown kind of device", m->name);
   for (int i = 0; i < WEFT_MACHINE_FIELDS; ++i) {
     const weft_machine_field *field = &weft_machine_fields[i];
     double value = weft_machine_field_get(m, field);
     if (!weft_machine_has_section(m->kind, field->section) || (value >= field->low && value <= field->high)) continue;
-    return weft_error(WEFT_INVALID, "machine %s: %s.%s is %g; %g to %g is right", m->name, weft_machine_section_name(field->section),
-                      field->key, value, field->low, field->high);
+    return weft_error(WEFT_INVALID, "machine %s: %s.%s is %g; %g to %g is right", m->name,
+                      weft_machine_section_name(field->section), field->key, value, field->low, field->high);
   }
   if (m->kind == WEFT_MESH && m->mesh.reserved_bytes_per_core >= m->mesh.sram_bytes_per_core)
-    return weft_error(WEFT_INVALID, "machine %s: %llu bytes of %llu per core are reserved: nothing is left for tensors", m->name,
-                      (unsigned long long)m->mesh.reserved_bytes_per_core, (unsigned long long)m->mesh.sram_bytes_per_core);
+    return weft_error(WEFT_INVALID, "machine %s: %llu bytes of %llu per core are reserved: nothing is left for tensors",
+                      m->name, (unsigned long long)m->mesh.reserved_bytes_per_core,
+                      (unsigned long long)m->mesh.sram_bytes_per_core);
   if (m->measured != (m->host[0] != 0) || !is_word(m->host))
-    return weft_error(WEFT_INVALID, "machine %s: a measured machine, and no other, names its host in one word, not \"%s\"", m->name, m->host);
+    return weft_error(WEFT_INVALID,
+                      "machine %s: a measured machine, and no other, names its host in one word, not \"%s\"", m->name,
+                      m->host);
   return m->kind == WEFT_ROOFLINE ? check_rates(m) : NULL;
 }
 
 double weft_machine_peak_flops(const weft_machine *m, weft_dtype dtype) {
   if (m->kind == WEFT_MESH) {
     // bf16 has no unit of its own on a mesh: 16-bit inputs with f32 accumulation.
-    double each = dtype == WEFT_F16 ? m->mesh.f16_per_cycle : dtype == WEFT_BF16 ? m->mesh.mixed_per_cycle : m->mesh.f32_per_cycle;
+    double each = dtype == WEFT_F16    ? m->mesh.f16_per_cycle
+                  : dtype == WEFT_BF16 ? m->mesh.mixed_per_cycle
+                                       : m->mesh.f32_per_cycle;
     return 2 * each * m->mesh.clock_hz * m->mesh.columns * m->mesh.rows;
   }
   const weft_roofline *r = &m->roofline;
-  return dtype == WEFT_F16 ? r->f16_flops_per_second : dtype == WEFT_BF16 ? r->bf16_flops_per_second : r->f32_flops_per_second;
+  return dtype == WEFT_F16    ? r->f16_flops_per_second
+         : dtype == WEFT_BF16 ? r->bf16_flops_per_second
+                              : r->f32_flops_per_second;
 }
 
 double weft_machine_memory_bytes(const weft_machine *m) {
@@ -102,7 +138,8 @@ uint64_t weft_machine_hash(const weft_machine *machine) {
 
 void weft_machine_print(const weft_machine *m, FILE *out) {
   char text[48];
-  fprintf(out, "%s: %s, hash %016llx\n", m->name, m->about[0] ? m->about : "(no description)", (unsigned long long)weft_machine_hash(m));
+  fprintf(out, "%s: %s, hash %016llx\n", m->name, m->about[0] ? m->about : "(no description)",
+          (unsigned long long)weft_machine_hash(m));
   weft_machine_section last = WEFT_SECTION_COUNT;
   for (int i = 0; i < WEFT_MACHINE_FIELDS; ++i) {
     const weft_machine_field *field = &weft_machine_fields[i];
@@ -116,10 +153,12 @@ void weft_machine_print(const weft_machine *m, FILE *out) {
   for (size_t i = 0; i < 3; ++i) {
     char what[32], si[32];
     snprintf(what, sizeof what, "peak %s", weft_dtype_name(dtypes[i]));
-    fprintf(out, "  %-20s %18s  multiply-accumulate counts 2\n", what, weft_text_si(weft_machine_peak_flops(m, dtypes[i]), "FLOP/s", si));
+    fprintf(out, "  %-20s %18s  multiply-accumulate counts 2\n", what,
+            weft_text_si(weft_machine_peak_flops(m, dtypes[i]), "FLOP/s", si));
   }
   char bytes[32];
-  fprintf(out, "  %-20s %18s  of one device\n", "memory for tensors", weft_text_bytes(weft_machine_memory_bytes(m), bytes));
+  fprintf(out, "  %-20s %18s  of one device\n", "memory for tensors",
+          weft_text_bytes(weft_machine_memory_bytes(m), bytes));
   if (m->kind == WEFT_ROOFLINE && m->roofline.rate_count)
     fprintf(out, "  %-20s %18u  points of the efficiency curve\n", "measured rates", m->roofline.rate_count);
   if (m->measured) fprintf(out, "  measured on %s\n", m->host);
@@ -155,8 +194,10 @@ static weft_status read_by_name(const char *name, weft_machine **out_machine) {
   weft_status status;
   if (!found) {
     const char *nearest = weft_nearest(name, (const char *const *)names, count);
-    status = weft_error(WEFT_INVALID, "%s: no such file, no machine of that name, and no spelling like \"mesh:8x8 sram:48KiB\"; "
-                        "the nearest name is \"%s\"", name, nearest ? nearest : "none: there are no machines");
+    status = weft_error(WEFT_INVALID,
+                        "%s: no such file, no machine of that name, and no spelling like \"mesh:8x8 sram:48KiB\"; "
+                        "the nearest name is \"%s\"",
+                        name, nearest ? nearest : "none: there are no machines");
   } else {
     char *relative = weft_format("models/machines/%s.yaml", found);
     status = weft_data_path(relative, &path);
@@ -204,5 +245,6 @@ void weft_machine_host_identity(char out_identity[64]) {
   }
   while (used && words[used - 1] == '-') --used;
   words[used] = 0;
-  snprintf(out_identity, 64, "%.31s-%ldc-%.0fGiB-%08x", words, cores, memory_gib, (unsigned)weft_hash_bytes(facts, strlen(facts)));
+  snprintf(out_identity, 64, "%.31s-%ldc-%.0fGiB-%08x", words, cores, memory_gib,
+           (unsigned)weft_hash_bytes(facts, strlen(facts)));
 }

@@ -2,19 +2,20 @@
 // one-line spelling ("mesh:8x8 sram:48KiB clock:850MHz"); every quantity in a file carries its unit and its
 // source, or says "estimate". Inside, everything is in base units: Hz, bytes, bytes/s, FLOP/s, seconds, watts.
 //
-// Files. Top keys: name, about, device (mesh or roofline), measured_on (only from `weft calibrate`: the host's identity), rates,
-// and the sections mesh or roofline, io, store, swarm, system, whose keys are those of the table in machine_fields.c, each
-// {value: 850 MHz, source: "..."}. All keys of the device's own section are needed; in the other sections a missing key has the
-// value of weft_machine_default (the CS-2's, but for layer overhead, power and price: 0).
+// Files. Top keys: name, about, device (mesh or roofline), measured_on (only from `weft calibrate`: the host's
+// identity), rates, and the sections mesh or roofline, io, store, swarm, system, whose keys are those of the table in
+// machine_fields.c, each {value: 850 MHz, source: "..."}. All keys of the device's own section are needed; in the other
+// sections a missing key has the value of weft_machine_default (the CS-2's; layer overhead, power and price 0).
 //
-// Spellings. Words key:value without blanks inside. The first is mesh:COLUMNSxROWS or roofline:FLOPS (peak of every dtype);
-// then in any order, each at most once:
+// Spellings. Words key:value without blanks inside. The first is mesh:COLUMNSxROWS or roofline:FLOPS (peak of every
+// dtype); then in any order, each at most once:
 //   mesh      clock sram reserved banks f32fma f16fma mixedfma f32add f16add startup ports colours hop ramp link
-//   roofline  f32 f16 bf16 memory membw step cores shared copy computeeff memoryeff; rate:op,dtype,rows,flops,bytes,seconds repeats
-//   both      io (in and out at once) in out iolatency store storebw maxsystems fanout swarmbw swarmlatency layer power price
-//             name measured
-// What is not said has the value of weft_machine_default: a core like the WSE-2's (850 MHz, 48 KiB of which 8 KiB are reserved), or a
-// small computer's memory.
+//   roofline  f32 f16 bf16 memory membw step cores shared copy computeeff memoryeff
+//             rate:op,dtype,rows,flops,bytes,seconds (may repeat)
+//   both      io (in and out at once) in out iolatency store storebw maxsystems fanout swarmbw swarmlatency
+//             layer power price name measured
+// What is not said has the value of weft_machine_default: a core like the WSE-2's (850 MHz, 48 KiB of which 8 KiB are
+// reserved), or a small computer's memory.
 //
 // A machine is `systems` equal systems. A system is one device (a wafer's mesh of cores, or a processor
 // described by its roofline) fed by a weight store (MemoryX) over an I/O link; the broadcast/reduce tree
@@ -107,7 +108,8 @@ weft_status weft_machine_unpack(const char *yaml, const char *where, weft_machin
 char *weft_machine_pack(const weft_machine *machine);
 weft_status weft_machine_check(const weft_machine *machine) WEFT_CHECKED;
 void weft_machine_print(const weft_machine *machine, FILE *out);
-char *weft_machine_spell(const weft_machine *machine);  // one-line spelling that weft_machine_read reads back; caller frees
+char *weft_machine_spell(
+    const weft_machine *machine);  // one-line spelling that weft_machine_read reads back; caller frees
 uint64_t weft_machine_hash(const weft_machine *machine);  // of all numbers and the host; not of name and description
 void weft_machine_destroy(weft_machine *machine);  // takes NULL
 

@@ -13,12 +13,15 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
     {WEFT_SECTION_MESH, "columns", "columns", WEFT_COUNT_UNIT, U32 M(mesh.columns), 1, 16384, "columns of cores"},
     {WEFT_SECTION_MESH, "rows", "rows", WEFT_COUNT_UNIT, U32 M(mesh.rows), 1, 16384, "rows of cores"},
     {WEFT_SECTION_MESH, "clock", "clock", WEFT_FREQUENCY, REAL M(mesh.clock_hz), 1e3, 1e11, "clock"},
-    {WEFT_SECTION_MESH, "sram_per_core", "sram", WEFT_BYTES, U64 M(mesh.sram_bytes_per_core), 256, 1e12, "SRAM per core"},
+    {WEFT_SECTION_MESH, "sram_per_core", "sram", WEFT_BYTES, U64 M(mesh.sram_bytes_per_core), 256, 1e12,
+     "SRAM per core"},
     {WEFT_SECTION_MESH, "reserved_per_core", "reserved", WEFT_BYTES, U64 M(mesh.reserved_bytes_per_core), 0, 1e12,
      "of it not for tensors"},
     {WEFT_SECTION_MESH, "banks", "banks", WEFT_COUNT_UNIT, U32 M(mesh.banks), 1, 1024, "SRAM banks"},
-    {WEFT_SECTION_MESH, "f32_fma", "f32fma", WEFT_PER_CYCLE, REAL M(mesh.f32_per_cycle), 1e-3, 1e6, "f32 multiply-accumulates"},
-    {WEFT_SECTION_MESH, "f16_fma", "f16fma", WEFT_PER_CYCLE, REAL M(mesh.f16_per_cycle), 1e-3, 1e6, "f16 multiply-accumulates"},
+    {WEFT_SECTION_MESH, "f32_fma", "f32fma", WEFT_PER_CYCLE, REAL M(mesh.f32_per_cycle), 1e-3, 1e6,
+     "f32 multiply-accumulates"},
+    {WEFT_SECTION_MESH, "f16_fma", "f16fma", WEFT_PER_CYCLE, REAL M(mesh.f16_per_cycle), 1e-3, 1e6,
+     "f16 multiply-accumulates"},
     {WEFT_SECTION_MESH, "mixed_fma", "mixedfma", WEFT_PER_CYCLE, REAL M(mesh.mixed_per_cycle), 1e-3, 1e6,
      "16-bit into f32 accumulates"},
     {WEFT_SECTION_MESH, "f32_elementwise", "f32add", WEFT_PER_CYCLE, REAL M(mesh.elementwise_f32_per_cycle), 1e-3, 1e6,
@@ -34,28 +37,33 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
     {WEFT_SECTION_MESH, "link_words", "link", WEFT_PER_CYCLE, REAL M(mesh.link_words_per_cycle), 1e-3, 1e6,
      "32-bit words per link and direction"},
 
-    {WEFT_SECTION_ROOFLINE, "f32_peak", "f32", WEFT_FLOPS_PER_SECOND, REAL M(roofline.f32_flops_per_second), 1e3, 1e21, "f32 peak"},
-    {WEFT_SECTION_ROOFLINE, "f16_peak", "f16", WEFT_FLOPS_PER_SECOND, REAL M(roofline.f16_flops_per_second), 1e3, 1e21, "f16 peak"},
-    {WEFT_SECTION_ROOFLINE, "bf16_peak", "bf16", WEFT_FLOPS_PER_SECOND, REAL M(roofline.bf16_flops_per_second), 1e3, 1e21, "bf16 peak"},
+    {WEFT_SECTION_ROOFLINE, "f32_peak", "f32", WEFT_FLOPS_PER_SECOND, REAL M(roofline.f32_flops_per_second), 1e3, 1e21,
+     "f32 peak"},
+    {WEFT_SECTION_ROOFLINE, "f16_peak", "f16", WEFT_FLOPS_PER_SECOND, REAL M(roofline.f16_flops_per_second), 1e3, 1e21,
+     "f16 peak"},
+    {WEFT_SECTION_ROOFLINE, "bf16_peak", "bf16", WEFT_FLOPS_PER_SECOND, REAL M(roofline.bf16_flops_per_second), 1e3,
+     1e21, "bf16 peak"},
     {WEFT_SECTION_ROOFLINE, "memory", "memory", WEFT_BYTES, REAL M(roofline.memory_bytes), 1, 1e18, "memory"},
-    {WEFT_SECTION_ROOFLINE, "memory_bandwidth", "membw", WEFT_BYTES_PER_SECOND, REAL M(roofline.memory_bytes_per_second), 1, 1e18,
-     "memory bandwidth"},
-    {WEFT_SECTION_ROOFLINE, "step_overhead", "step", WEFT_SECONDS, REAL M(roofline.step_seconds), 0, 10, "fixed cost of one step"},
+    {WEFT_SECTION_ROOFLINE, "memory_bandwidth", "membw", WEFT_BYTES_PER_SECOND,
+     REAL M(roofline.memory_bytes_per_second), 1, 1e18, "memory bandwidth"},
+    {WEFT_SECTION_ROOFLINE, "step_overhead", "step", WEFT_SECONDS, REAL M(roofline.step_seconds), 0, 10,
+     "fixed cost of one step"},
     {WEFT_SECTION_ROOFLINE, "cores", "cores", WEFT_COUNT_UNIT, U32 M(roofline.cores), 1, 1 << 24, "cores for one step"},
     {WEFT_SECTION_ROOFLINE, "shared_cores", "shared", WEFT_COUNT_UNIT, FLAG M(roofline.shared_cores), 0, 1,
      "streams run on the same cores"},
-    {WEFT_SECTION_ROOFLINE, "copy_bandwidth", "copy", WEFT_BYTES_PER_SECOND, REAL M(roofline.copy_bytes_per_second), 1, 1e18,
-     "one thread copying store to slot"},
-    {WEFT_SECTION_ROOFLINE, "compute_efficiency", "computeeff", WEFT_FRACTION, REAL M(roofline.compute_efficiency), 1e-3, 1,
-     "of peak, without measured rates"},
-    {WEFT_SECTION_ROOFLINE, "memory_efficiency", "memoryeff", WEFT_FRACTION, REAL M(roofline.memory_efficiency), 1e-3, 1,
-     "of bandwidth, without measured rates"},
+    {WEFT_SECTION_ROOFLINE, "copy_bandwidth", "copy", WEFT_BYTES_PER_SECOND, REAL M(roofline.copy_bytes_per_second), 1,
+     1e18, "one thread copying store to slot"},
+    {WEFT_SECTION_ROOFLINE, "compute_efficiency", "computeeff", WEFT_FRACTION, REAL M(roofline.compute_efficiency),
+     1e-3, 1, "of peak, without measured rates"},
+    {WEFT_SECTION_ROOFLINE, "memory_efficiency", "memoryeff", WEFT_FRACTION, REAL M(roofline.memory_efficiency), 1e-3,
+     1, "of bandwidth, without measured rates"},
 
     {WEFT_SECTION_IO, "in", "in", WEFT_BYTES_PER_SECOND, REAL M(io_in_bytes_per_second), 1, 1e18, "store to system"},
     {WEFT_SECTION_IO, "out", "out", WEFT_BYTES_PER_SECOND, REAL M(io_out_bytes_per_second), 1, 1e18, "system to store"},
     {WEFT_SECTION_IO, "latency", "iolatency", WEFT_SECONDS, REAL M(io_latency_seconds), 0, 10, "one way"},
 
-    {WEFT_SECTION_STORE, "capacity", "store", WEFT_BYTES, REAL M(store_bytes), 1, 1e21, "weights, gradients, optimizer state"},
+    {WEFT_SECTION_STORE, "capacity", "store", WEFT_BYTES, REAL M(store_bytes), 1, 1e21,
+     "weights, gradients, optimizer state"},
     {WEFT_SECTION_STORE, "bandwidth", "storebw", WEFT_BYTES_PER_SECOND, REAL M(store_bytes_per_second), 1, 1e18,
      "memory of the optimizer update"},
 
@@ -63,9 +71,11 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
     {WEFT_SECTION_SWARM, "fan_out", "fanout", WEFT_COUNT_UNIT, U32 M(swarm_fan_out), 2, 65536, "children of a node"},
     {WEFT_SECTION_SWARM, "bandwidth", "swarmbw", WEFT_BYTES_PER_SECOND, REAL M(swarm_bytes_per_second), 1, 1e18,
      "between a system and its node, all ports"},
-    {WEFT_SECTION_SWARM, "latency", "swarmlatency", WEFT_SECONDS, REAL M(swarm_latency_seconds), 0, 10, "per level of the tree"},
+    {WEFT_SECTION_SWARM, "latency", "swarmlatency", WEFT_SECONDS, REAL M(swarm_latency_seconds), 0, 10,
+     "per level of the tree"},
 
-    {WEFT_SECTION_SYSTEM, "layer_overhead", "layer", WEFT_SECONDS, REAL M(layer_seconds), 0, 10, "fixed cost per layer and pass"},
+    {WEFT_SECTION_SYSTEM, "layer_overhead", "layer", WEFT_SECONDS, REAL M(layer_seconds), 0, 10,
+     "fixed cost per layer and pass"},
     {WEFT_SECTION_SYSTEM, "power", "power", WEFT_WATTS, REAL M(power_watts), 0, 1e9, "one system, 0: unknown"},
     {WEFT_SECTION_SYSTEM, "price", "price", WEFT_USD, REAL M(price_usd), 0, 1e12, "one system, 0: unknown"},
 };
@@ -109,7 +119,8 @@ weft_status weft_machine_field_set(weft_machine *machine, const weft_machine_fie
     char low[48], high[48];
     weft_quantity_print(field->low, field->dimension, " ", low);
     weft_quantity_print(field->high, field->dimension, " ", high);
-    return weft_error(WEFT_INVALID, "\"%s\": %s from %s to %s is right", text, whole ? "a whole number" : "a value", low, high);
+    return weft_error(WEFT_INVALID, "\"%s\": %s from %s to %s is right", text, whole ? "a whole number" : "a value",
+                      low, high);
   }
   uint32_t small = field->storage == WEFT_STORED_U32 ? (uint32_t)value : 0;
   uint64_t large = field->storage == WEFT_STORED_U64 ? (uint64_t)value : 0;
@@ -119,7 +130,8 @@ weft_status weft_machine_field_set(weft_machine *machine, const weft_machine_fie
   return NULL;
 }
 
-char *weft_machine_field_print(const weft_machine *machine, const weft_machine_field *field, const char *space, char out[48]) {
+char *weft_machine_field_print(const weft_machine *machine, const weft_machine_field *field, const char *space,
+                               char out[48]) {
   double value = weft_machine_field_get(machine, field);
   if (field->storage == WEFT_STORED_BOOL) return strcpy(out, value != 0 ? "true" : "false");
   return weft_quantity_print(value, field->dimension, space, out);

@@ -1,6 +1,6 @@
 // The one table of a machine's numbers: where each lies in weft_machine, its place and key in YAML files, its key in
-// one-line spellings, its dimension and the values that are possible. Reading, packing, spelling, checking, printing and hashing
-// all go through it.
+// one-line spellings, its dimension and the values that are possible. Reading, packing, spelling, checking, printing
+// and hashing all go through it.
 #ifndef WEFT_MODELS_MACHINE_FIELDS_H
 #define WEFT_MODELS_MACHINE_FIELDS_H
 
@@ -10,11 +10,21 @@
 #include "models/machine.h"
 
 typedef enum weft_machine_section {
-  WEFT_SECTION_MESH, WEFT_SECTION_ROOFLINE, WEFT_SECTION_IO, WEFT_SECTION_STORE, WEFT_SECTION_SWARM, WEFT_SECTION_SYSTEM,
+  WEFT_SECTION_MESH,
+  WEFT_SECTION_ROOFLINE,
+  WEFT_SECTION_IO,
+  WEFT_SECTION_STORE,
+  WEFT_SECTION_SWARM,
+  WEFT_SECTION_SYSTEM,
   WEFT_SECTION_COUNT
 } weft_machine_section;
 
-typedef enum weft_machine_storage { WEFT_STORED_U32, WEFT_STORED_U64, WEFT_STORED_DOUBLE, WEFT_STORED_BOOL } weft_machine_storage;
+typedef enum weft_machine_storage {
+  WEFT_STORED_U32,
+  WEFT_STORED_U64,
+  WEFT_STORED_DOUBLE,
+  WEFT_STORED_BOOL
+} weft_machine_storage;
 
 typedef struct weft_machine_field {
   weft_machine_section section;
@@ -36,7 +46,9 @@ bool weft_machine_has_section(weft_device_kind kind, weft_machine_section sectio
 
 double weft_machine_field_get(const weft_machine *machine, const weft_machine_field *field);
 // Reads "true"/"false" or a quantity. WEFT_INVALID: wrong unit, not whole, or outside [low, high].
-weft_status weft_machine_field_set(weft_machine *machine, const weft_machine_field *field, const char *text) WEFT_CHECKED;
-char *weft_machine_field_print(const weft_machine *machine, const weft_machine_field *field, const char *space, char out[48]);
+weft_status weft_machine_field_set(weft_machine *machine, const weft_machine_field *field,
+                                   const char *text) WEFT_CHECKED;
+char *weft_machine_field_print(const weft_machine *machine, const weft_machine_field *field, const char *space,
+                               char out[48]);
 
 #endif

@@ -59,7 +59,8 @@ static weft_status add_rate(weft_machine *m, char *value) {
   for (int i = 0; i < 6; ++i) {
     parts[i] = rest;
     char *comma = strchr(rest, ',');
-    if ((comma != NULL) != (i < 5)) return weft_error(WEFT_INVALID, "six parts are right: op,dtype,rows,flops,bytes,seconds");
+    if ((comma != NULL) != (i < 5))
+      return weft_error(WEFT_INVALID, "six parts are right: op,dtype,rows,flops,bytes,seconds");
     if (comma) *comma = 0, rest = comma + 1;
   }
   weft_rate rate;
@@ -79,7 +80,9 @@ static weft_status first_word(weft_machine *m, const char *key, const char *valu
     return NULL;
   }
   if (strcmp(key, "mesh") != 0)
-    return weft_error(WEFT_INVALID, "a spelling begins with mesh:COLUMNSxROWS or roofline:FLOP/s, as in \"mesh:8x8\" or \"roofline:312TFLOP/s\"");
+    return weft_error(
+        WEFT_INVALID,
+        "a spelling begins with mesh:COLUMNSxROWS or roofline:FLOP/s, as in \"mesh:8x8\" or \"roofline:312TFLOP/s\"");
   m->kind = WEFT_MESH;
   const char *cross = strchr(value, 'x');
   if (!cross) return weft_error(WEFT_INVALID, "columns x rows is right, as in \"mesh:8x8\"");
@@ -90,7 +93,8 @@ static weft_status first_word(weft_machine *m, const char *key, const char *valu
 }
 
 static weft_status next_word(weft_machine *m, const char *key, char *value) {
-  if (strcmp(key, "mesh") == 0 || strcmp(key, "roofline") == 0) return weft_error(WEFT_INVALID, "only the first word says what the device is");
+  if (strcmp(key, "mesh") == 0 || strcmp(key, "roofline") == 0)
+    return weft_error(WEFT_INVALID, "only the first word says what the device is");
   if (strcmp(key, "io") == 0) {
     WEFT_TRY(set_field(m, "in", value));
     return set_field(m, "out", value);
@@ -124,10 +128,13 @@ static weft_status read_words(weft_machine *m, const char *spelling) {
       if (strcmp(word, "rate") != 0 && seen_before(spelling, at, (size_t)(colon - word)))
         status = weft_error(WEFT_INVALID, "this key stands twice");
       else
-        status = at == spelling + strspn(spelling, " ") ? first_word(m, word, colon + 1) : next_word(m, word, colon + 1);
+        status =
+            at == spelling + strspn(spelling, " ") ? first_word(m, word, colon + 1) : next_word(m, word, colon + 1);
     }
     free(word);
-    if (status) return weft_status_prefix(status, "machine spelling, column %zu, \"%.*s\": ", (size_t)(at - spelling) + 1, (int)(length > 60 ? 60 : length), at);
+    if (status)
+      return weft_status_prefix(status, "machine spelling, column %zu, \"%.*s\": ", (size_t)(at - spelling) + 1,
+                                (int)(length > 60 ? 60 : length), at);
   }
   return NULL;
 }
@@ -155,7 +162,8 @@ char *weft_machine_spell(const weft_machine *m) {
   if (m->kind == WEFT_MESH) {
     fprintf(out, "mesh:%ux%u", m->mesh.columns, m->mesh.rows);
   } else {
-    fprintf(out, "roofline:%s", weft_quantity_print(m->roofline.bf16_flops_per_second, WEFT_FLOPS_PER_SECOND, "", value));
+    fprintf(out, "roofline:%s",
+            weft_quantity_print(m->roofline.bf16_flops_per_second, WEFT_FLOPS_PER_SECOND, "", value));
     usual.roofline.f32_flops_per_second = usual.roofline.f16_flops_per_second = m->roofline.bf16_flops_per_second;
     usual.roofline.bf16_flops_per_second = m->roofline.bf16_flops_per_second;
   }
@@ -172,8 +180,10 @@ char *weft_machine_spell(const weft_machine *m) {
   for (uint32_t i = 0; m->kind == WEFT_ROOFLINE && i < m->roofline.rate_count; ++i) {
     const weft_rate *r = &m->roofline.rates[i];
     fprintf(out, " rate:%s,%s,%s,%s,%s,%s", weft_op_name(r->op), weft_dtype_name(r->dtype),
-            weft_quantity_print(r->rows, WEFT_COUNT_UNIT, "", parts[0]), weft_quantity_print(r->flops, WEFT_COUNT_UNIT, "", parts[1]),
-            weft_quantity_print(r->bytes, WEFT_BYTES, "", parts[2]), weft_quantity_print(r->seconds, WEFT_SECONDS, "", parts[3]));
+            weft_quantity_print(r->rows, WEFT_COUNT_UNIT, "", parts[0]),
+            weft_quantity_print(r->flops, WEFT_COUNT_UNIT, "", parts[1]),
+            weft_quantity_print(r->bytes, WEFT_BYTES, "", parts[2]),
+            weft_quantity_print(r->seconds, WEFT_SECONDS, "", parts[3]));
   }
   fclose(out);
   return text;

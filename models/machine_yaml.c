@@ -1,5 +1,5 @@
-// Machines as YAML, through libcyaml. The schema is made from the table of fields; libcyaml's log is caught and told again
-// with file:line:column, what was found and what would be right.
+// Machines as YAML, through libcyaml. The schema is made from the table of fields; libcyaml's log is caught and told
+// again with file:line:column, what was found and what would be right.
 #include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,13 +64,15 @@ static void make_schema(schema *s) {
       CYAML_FIELD_STRING_PTR("about", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, about, 0, 191),
       CYAML_FIELD_STRING_PTR("device", CYAML_FLAG_POINTER, document, device, 1, 40),
       CYAML_FIELD_STRING_PTR("measured_on", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, measured_on, 1, 63),
-      CYAML_FIELD_SEQUENCE_COUNT("rates", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, rates, rate_count, &rate_schema, 0,
-                                 WEFT_MACHINE_MAX_RATES)};
+      CYAML_FIELD_SEQUENCE_COUNT("rates", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, rates, rate_count,
+                                 &rate_schema, 0, WEFT_MACHINE_MAX_RATES)};
   for (; top < sizeof fixed / sizeof *fixed; ++top) s->top[top] = fixed[top];
   for (int section = 0; section < WEFT_SECTION_COUNT; ++section) {
     cyaml_schema_field_t *field = &s->top[top++];
     field->key = weft_machine_section_name((weft_machine_section)section);
-    field->value = (cyaml_schema_value_t){.type = CYAML_MAPPING, .flags = CYAML_FLAG_OPTIONAL, .data_size = sizeof(document),
+    field->value = (cyaml_schema_value_t){.type = CYAML_MAPPING,
+                                          .flags = CYAML_FLAG_OPTIONAL,
+                                          .data_size = sizeof(document),
                                           .mapping.fields = s->sections[section]};
   }
   s->root = (cyaml_schema_value_t){.type = CYAML_MAPPING, .flags = CYAML_FLAG_POINTER, .data_size = sizeof(document),
@@ -84,7 +86,8 @@ typedef struct complaint {
   bool placed;
 } complaint;
 
-static void listen(cyaml_log_t level, void *context, const char *format, va_list arguments) __attribute__((format(printf, 3, 0)));
+static void listen(cyaml_log_t level, void *context, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
 static void listen(cyaml_log_t level, void *context, const char *format, va_list arguments) {
   complaint *c = context;
   char text[400];
@@ -117,7 +120,9 @@ static const char *find_key(const char *from, const char *key) {
       if (!*at) return NULL;
       continue;
     }
-    if ((at == from || !is_key_letter(at[-1])) && strncmp(at, key, length) == 0 && at[length + strspn(at + length, " \"'")] == ':') return at;
+    if ((at == from || !is_key_letter(at[-1])) && strncmp(at, key, length) == 0 &&
+        at[length + strspn(at + length, " \"'")] == ':')
+      return at;
   }
   return NULL;
 }
@@ -136,7 +141,8 @@ static void known_keys(const char *known[WEFT_MACHINE_FIELDS + 32], size_t *out_
   for (int i = 0; i < WEFT_SECTION_COUNT; ++i)
     if (strcmp(section, weft_machine_section_name((weft_machine_section)i)) == 0) only = i;
   for (size_t i = 0; i < WEFT_MACHINE_FIELDS; ++i)
-    if (only < 0 || weft_machine_fields[i].section == (weft_machine_section)only) known[count++] = weft_machine_fields[i].key;
+    if (only < 0 || weft_machine_fields[i].section == (weft_machine_section)only)
+      known[count++] = weft_machine_fields[i].key;
   if (only < 0) {
     static const char *const others[] = {"name", "about", "device", "measured_on", "rates", "value", "source",
                                          "op", "dtype", "rows", "flops", "bytes", "seconds"};
@@ -155,18 +161,19 @@ static weft_status retell(const complaint *c, const char *yaml, const char *wher
     size_t count;
     known_keys(known, &count, c->inside);
     if (found) place_of(yaml, found, &line, &column);
-    return weft_error(WEFT_INVALID, "%s:%d:%d: unknown key \"%s\"; the nearest known one is \"%s\"", where, line, column, key,
-                      weft_nearest(key, known, count));
+    return weft_error(WEFT_INVALID, "%s:%d:%d: unknown key \"%s\"; the nearest known one is \"%s\"", where, line,
+                      column, key, weft_nearest(key, known, count));
   }
   if (strncmp(c->reason, "Missing required mapping field: ", 32) == 0)
     return weft_error(WEFT_INVALID, "%s:%d:%d: the key \"%s\" is missing%s", where, line, column, c->reason + 32,
                       strcmp(c->reason + 32, "source") == 0 ? ": every number names its source, or says estimate" : "");
-  return weft_error(WEFT_INVALID, "%s:%d:%d: %s%s%s", where, line, column, c->reason[0] ? c->reason : cyaml_strerror(error),
-                    c->inside[0] ? ", in " : "", c->inside);
+  return weft_error(WEFT_INVALID, "%s:%d:%d: %s%s%s", where, line, column,
+                    c->reason[0] ? c->reason : cyaml_strerror(error), c->inside[0] ? ", in " : "", c->inside);
 }
 
 // "file:line:column: section.key: " in front of what is wrong with a value.
-static weft_status at_value(weft_status status, const char *yaml, const char *where, const char *section, const char *key) {
+static weft_status at_value(weft_status status, const char *yaml, const char *where, const char *section,
+                            const char *key) {
   int line = 1, column = 1;
   const char *found = find_key(yaml, section);
   if (found && key) found = find_key(found, key);
@@ -182,10 +189,12 @@ static weft_status take_fields(const document *d, weft_machine *m, const char *y
     bool device = field->section == WEFT_SECTION_MESH || field->section == WEFT_SECTION_ROOFLINE;
     bool has = weft_machine_has_section(m->kind, field->section);
     weft_status status = NULL;
-    if (d->fields[i] && !has) status = weft_error(WEFT_INVALID, "the device is a %s, which has no such section", d->device);
+    if (d->fields[i] && !has)
+      status = weft_error(WEFT_INVALID, "the device is a %s, which has no such section", d->device);
     else if (d->fields[i]) status = weft_machine_field_set(m, field, d->fields[i]->value);
     else if (device && has) {
-      status = weft_error(WEFT_INVALID, "missing: %s, as in \"%s\"", weft_dimension_name(field->dimension), weft_dimension_example(field->dimension));
+      status = weft_error(WEFT_INVALID, "missing: %s, as in \"%s\"", weft_dimension_name(field->dimension),
+                          weft_dimension_example(field->dimension));
       return at_value(weft_status_prefix(status, "%s: ", field->key), yaml, where, section, NULL);
     }
     if (status) return at_value(status, yaml, where, section, field->key);
@@ -195,11 +204,13 @@ static weft_status take_fields(const document *d, weft_machine *m, const char *y
 
 static weft_status take_rates(const document *d, weft_machine *m, const char *yaml, const char *where) {
   if (d->rate_count == 0) return NULL;
-  if (m->kind != WEFT_ROOFLINE) return at_value(weft_error(WEFT_INVALID, "only a roofline has rates"), yaml, where, "rates", NULL);
+  if (m->kind != WEFT_ROOFLINE)
+    return at_value(weft_error(WEFT_INVALID, "only a roofline has rates"), yaml, where, "rates", NULL);
   m->roofline.rates = weft_allocate_array(d->rate_count, sizeof *m->roofline.rates);
   for (uint32_t i = 0; i < d->rate_count; ++i) {
     const rate_entry *r = &d->rates[i];
-    weft_status status = weft_rate_parse(r->op, r->dtype, r->rows, r->flops, r->bytes, r->seconds, &m->roofline.rates[i]);
+    weft_status status =
+        weft_rate_parse(r->op, r->dtype, r->rows, r->flops, r->bytes, r->seconds, &m->roofline.rates[i]);
     if (status) return at_value(weft_status_prefix(status, "entry %u: ", i), yaml, where, "rates", NULL);
     m->roofline.rate_count = i + 1;
   }
@@ -214,7 +225,9 @@ static weft_status take(const document *d, const char *yaml, const char *where, 
   m->measured = d->measured_on != NULL;
   if (strcmp(d->device, "mesh") == 0) m->kind = WEFT_MESH;
   else if (strcmp(d->device, "roofline") == 0) m->kind = WEFT_ROOFLINE;
-  else return at_value(weft_error(WEFT_INVALID, "\"%s\" is no kind of device: mesh or roofline is right", d->device), yaml, where, "device", NULL);
+  else
+    return at_value(weft_error(WEFT_INVALID, "\"%s\" is no kind of device: mesh or roofline is right", d->device), yaml,
+                    where, "device", NULL);
   WEFT_TRY(take_fields(d, m, yaml, where));
   WEFT_TRY(take_rates(d, m, yaml, where));
   weft_status status = weft_machine_check(m);
@@ -225,9 +238,11 @@ weft_status weft_machine_unpack(const char *yaml, const char *where, weft_machin
   schema *s = weft_allocate(sizeof *s);
   make_schema(s);
   complaint c = {.line = 1};
-  cyaml_config_t config = {.log_fn = listen, .log_ctx = &c, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
+  cyaml_config_t config = {
+      .log_fn = listen, .log_ctx = &c, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
   document *d = NULL;
-  cyaml_err_t error = cyaml_load_data((const uint8_t *)yaml, strlen(yaml), &config, &s->root, (cyaml_data_t **)&d, NULL);
+  cyaml_err_t error =
+      cyaml_load_data((const uint8_t *)yaml, strlen(yaml), &config, &s->root, (cyaml_data_t **)&d, NULL);
   weft_status status = NULL;
   weft_machine *m = NULL;
   if (error != CYAML_OK) {
@@ -281,9 +296,11 @@ char *weft_machine_pack(const weft_machine *m) {
   if (m->kind == WEFT_ROOFLINE && m->roofline.rate_count) fputs("rates:\n", out);
   for (uint32_t i = 0; m->kind == WEFT_ROOFLINE && i < m->roofline.rate_count; ++i) {
     const weft_rate *r = &m->roofline.rates[i];
-    fprintf(out, "  - {op: %s, dtype: %s, rows: %s, flops: %s, bytes: %s, seconds: %s}\n", weft_op_name(r->op), weft_dtype_name(r->dtype),
-            weft_quantity_print(r->rows, WEFT_COUNT_UNIT, " ", parts[0]), weft_quantity_print(r->flops, WEFT_COUNT_UNIT, " ", parts[1]),
-            weft_quantity_print(r->bytes, WEFT_BYTES, " ", parts[2]), weft_quantity_print(r->seconds, WEFT_SECONDS, " ", parts[3]));
+    fprintf(out, "  - {op: %s, dtype: %s, rows: %s, flops: %s, bytes: %s, seconds: %s}\n", weft_op_name(r->op),
+            weft_dtype_name(r->dtype), weft_quantity_print(r->rows, WEFT_COUNT_UNIT, " ", parts[0]),
+            weft_quantity_print(r->flops, WEFT_COUNT_UNIT, " ", parts[1]),
+            weft_quantity_print(r->bytes, WEFT_BYTES, " ", parts[2]),
+            weft_quantity_print(r->seconds, WEFT_SECONDS, " ", parts[3]));
   }
   fclose(out);
   return text;

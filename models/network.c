@@ -42,37 +42,44 @@ static weft_status check_sizes(const weft_network *n) {
 static weft_status check_rope(const weft_network *n) {
   if (n->rope_kind == WEFT_ROPE_NONE) return NULL;
   if (n->rotary_dim == 0 || n->rotary_dim > n->head_dim || n->rotary_dim % 2 != 0)
-    return weft_error(WEFT_INVALID, "network %s: rotary dimensions %u: an even number from 2 to the head dimension %u is right",
+    return weft_error(WEFT_INVALID,
+                      "network %s: rotary dimensions %u: an even number from 2 to the head dimension %u is right",
                       n->name, n->rotary_dim, n->head_dim);
   if (!(n->rope_theta > 1 && n->rope_theta <= 1e12))
-    return weft_error(WEFT_INVALID, "network %s: rope_theta %g: a number above 1 and at most 1e12 is right", n->name, n->rope_theta);
+    return weft_error(WEFT_INVALID, "network %s: rope_theta %g: a number above 1 and at most 1e12 is right", n->name,
+                      n->rope_theta);
   if (n->rope_scaling == WEFT_ROPE_UNSCALED) return NULL;
   if (!(n->rope_factor >= 1 && n->rope_factor <= 1e6))
-    return weft_error(WEFT_INVALID, "network %s: RoPE scaling factor %g: a number from 1 to 1e6 is right", n->name, n->rope_factor);
+    return weft_error(WEFT_INVALID, "network %s: RoPE scaling factor %g: a number from 1 to 1e6 is right", n->name,
+                      n->rope_factor);
   if (n->rope_scaling == WEFT_ROPE_LLAMA3 &&
       (!(n->rope_low_frequency_factor > 0) || !(n->rope_high_frequency_factor > n->rope_low_frequency_factor) ||
        !(n->rope_high_frequency_factor <= 1e6) || n->rope_original_positions == 0))
     return weft_error(WEFT_INVALID,
-                      "network %s: llama3 RoPE scaling needs 0 < low_freq_factor (%g) < high_freq_factor (%g) and original positions (%u) above 0",
+                      "network %s: llama3 RoPE scaling needs 0 < low_freq_factor (%g) < high_freq_factor (%g) and "
+                      "original positions (%u) above 0",
                       n->name, n->rope_low_frequency_factor, n->rope_high_frequency_factor, n->rope_original_positions);
   return NULL;
 }
 
 static weft_status check_numbers(const weft_network *n) {
   if (!(n->norm_epsilon > 0 && n->norm_epsilon < 1))
-    return weft_error(WEFT_INVALID, "network %s: norm epsilon %g: a number between 0 and 1 is right", n->name, (double)n->norm_epsilon);
+    return weft_error(WEFT_INVALID, "network %s: norm epsilon %g: a number between 0 and 1 is right", n->name,
+                      (double)n->norm_epsilon);
   if (!(n->embedding_scale > 0 && isfinite(n->embedding_scale)) || !(n->logit_scale > 0 && isfinite(n->logit_scale)) ||
       !(n->attention_scale > 0 && isfinite(n->attention_scale)))
-    return weft_error(WEFT_INVALID, "network %s: scales of embedding (%g), logits (%g) and attention (%g) must be above 0", n->name,
+    return weft_error(WEFT_INVALID,
+                      "network %s: scales of embedding (%g), logits (%g) and attention (%g) must be above 0", n->name,
                       (double)n->embedding_scale, (double)n->logit_scale, (double)n->attention_scale);
   if (!(n->initializer_range >= 0 && n->initializer_range <= 10))
     return weft_error(WEFT_INVALID, "network %s: initializer_range %g: a number from 0 to 10 is right", n->name,
                       (double)n->initializer_range);
   if (!weft_dtype_computes(n->dtype))
-    return weft_error(WEFT_INVALID, "network %s: dtype %s: f32, f16 or bf16 is right", n->name, weft_dtype_name(n->dtype));
+    return weft_error(WEFT_INVALID, "network %s: dtype %s: f32, f16 or bf16 is right", n->name,
+                      weft_dtype_name(n->dtype));
   if (n->bos < -1 || n->bos >= n->vocabulary || n->eos < -1 || n->eos >= n->vocabulary)
-    return weft_error(WEFT_INVALID, "network %s: bos %lld and eos %lld must be -1 (none) or below the vocabulary of %u", n->name,
-                      (long long)n->bos, (long long)n->eos, n->vocabulary);
+    return weft_error(WEFT_INVALID, "network %s: bos %lld and eos %lld must be -1 (none) or below the vocabulary of %u",
+                      n->name, (long long)n->bos, (long long)n->eos, n->vocabulary);
   return NULL;
 }
 
@@ -89,11 +96,13 @@ static weft_status check_family(const weft_network *n) {
       break;
     case WEFT_LLAMA:
       if (n->mlp_bias || n->head_bias) wrong = "biases in the MLP or on the head are not supported in the llama family";
-      else if (n->rope_kind != WEFT_ROPE_HALF || n->rotary_dim != n->head_dim) wrong = "llama rotates whole heads, in halves";
+      else if (n->rope_kind != WEFT_ROPE_HALF || n->rotary_dim != n->head_dim)
+        wrong = "llama rotates whole heads, in halves";
       break;
     case WEFT_GPTJ:
       if (!full_heads) wrong = "gptj has hidden = heads x head_dim and one key/value head per head";
-      else if (n->qkv_bias || n->output_bias || !n->mlp_bias || !n->head_bias) wrong = "gptj has biases in the MLP and on the head only";
+      else if (n->qkv_bias || n->output_bias || !n->mlp_bias || !n->head_bias)
+        wrong = "gptj has biases in the MLP and on the head only";
       else if (n->rope_kind != WEFT_ROPE_INTERLEAVED) wrong = "gptj rotates interleaved pairs";
       break;
     case WEFT_BERT:
@@ -109,7 +118,8 @@ static weft_status check_family(const weft_network *n) {
 }
 
 weft_status weft_network_check(const weft_network *n) {
-  if ((unsigned)n->activation >= WEFT_ACTIVATION_COUNT) return weft_error(WEFT_INVALID, "network %s: unknown activation", n->name);
+  if ((unsigned)n->activation >= WEFT_ACTIVATION_COUNT)
+    return weft_error(WEFT_INVALID, "network %s: unknown activation", n->name);
   WEFT_TRY(check_sizes(n));
   WEFT_TRY(check_rope(n));
   WEFT_TRY(check_numbers(n));
@@ -273,8 +283,9 @@ void weft_network_print(const weft_network *n, FILE *out) {
   line_float(out, "norm epsilon", n->norm_epsilon, "");
   print_rope(n, out);
   fprintf(out, "  %-24s %16s\n", "output head", n->tied ? "tied" : "own matrix");
-  fprintf(out, "  %-24s %16s%s%s%s%s\n", "biases", n->qkv_bias || n->output_bias || n->mlp_bias || n->head_bias ? "" : "none",
-          n->qkv_bias ? "qkv " : "", n->output_bias ? "attention-output " : "", n->mlp_bias ? "mlp " : "", n->head_bias ? "head" : "");
+  fprintf(out, "  %-24s %16s%s%s%s%s\n", "biases",
+          n->qkv_bias || n->output_bias || n->mlp_bias || n->head_bias ? "" : "none", n->qkv_bias ? "qkv " : "",
+          n->output_bias ? "attention-output " : "", n->mlp_bias ? "mlp " : "", n->head_bias ? "head" : "");
   line_float(out, "embedding scale", n->embedding_scale, "");
   line_float(out, "logit scale", n->logit_scale, "");
   line_float(out, "attention scale", n->attention_scale, "of q.k");

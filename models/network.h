@@ -7,15 +7,17 @@
 //   llama  RoPE in halves, RMSNorm, gated MLP (SwiGLU), GQA, no biases; qwen2 is llama with biases on q, k, v
 //   gptj   parallel attention and MLP from one LayerNorm, RoPE on the first rotary_dim dimensions in
 //          interleaved pairs, biased output head
-//   bert   bidirectional, LayerNorm after each residual, learned positions and token types (simulated only); counted are
-//          BertModel with its pooler and, where head_bias is set (BertForPreTraining, BertForMaskedLM), the masked-language head
-//          (transform and bias; its matrix is the embedding table), never the next-sentence classifier
+//   bert   bidirectional, LayerNorm after each residual, learned positions and token types (simulated only). Its
+//          parameters are those of BertModel with the pooler and, where head_bias is set (BertForPreTraining,
+//          BertForMaskedLM), of the masked-language head: transform and bias, the matrix being the embedding table.
+//          The next-sentence classifier is left out.
 //
-// Reading is strict: network_keys.c lists every key of every family with what Weft does about it. Keys without effect on the result
-// are passed over, keys that would change it must have their neutral value, unknown keys are errors. Dropout is read and said in
-// the log: Weft trains without. rope_theta + rope_scaling and rope_parameters, torch_dtype and dtype are both understood, and must agree.
-// muP (gpt2 family, keys of the published BTLM configs): logit_scale = mup_output_alpha * mup_width_scale, embedding_scale =
-// mup_embeddings_scale, attention_scale = 1/head_dim where mup_scale_qk_dot_by_d. Where eos_token_id is a list, the first is taken.
+// Reading is strict: network_keys.c lists every key of every family with what Weft does about it. Keys without effect
+// on the result are passed over, keys that would change it must have their neutral value, unknown keys are errors.
+// Dropout is read and said in the log: Weft trains without. rope_theta + rope_scaling and rope_parameters, torch_dtype
+// and dtype are both understood, and must agree. muP (gpt2 family, keys of the published BTLM configs): logit_scale =
+// mup_output_alpha * mup_width_scale, embedding_scale = mup_embeddings_scale, attention_scale = 1/head_dim where
+// mup_scale_qk_dot_by_d. Where eos_token_id is a list, the first is taken.
 #ifndef WEFT_MODELS_NETWORK_H
 #define WEFT_MODELS_NETWORK_H
 
@@ -32,7 +34,13 @@ extern "C" {
 #endif
 
 typedef enum weft_family { WEFT_GPT2, WEFT_LLAMA, WEFT_GPTJ, WEFT_BERT, WEFT_FAMILY_COUNT } weft_family;
-typedef enum weft_activation { WEFT_GELU_TANH, WEFT_GELU_ERF, WEFT_SILU, WEFT_RELU, WEFT_ACTIVATION_COUNT } weft_activation;
+typedef enum weft_activation {
+  WEFT_GELU_TANH,
+  WEFT_GELU_ERF,
+  WEFT_SILU,
+  WEFT_RELU,
+  WEFT_ACTIVATION_COUNT
+} weft_activation;
 typedef enum weft_rope_kind { WEFT_ROPE_NONE, WEFT_ROPE_HALF, WEFT_ROPE_INTERLEAVED } weft_rope_kind;
 typedef enum weft_rope_scaling { WEFT_ROPE_UNSCALED, WEFT_ROPE_LINEAR, WEFT_ROPE_LLAMA3 } weft_rope_scaling;
 
@@ -90,24 +98,28 @@ typedef struct weft_parameter {
 
 weft_network weft_network_default(void);
 
-// Reads a config.json, a folder with one, a GGUF file, or the name of a network in the zoo (letters' case does not matter; a few
-// other spellings in use are understood: gpt-2-small, gpt-3-111m, llama-2-7b). The name comes from the folder, the zoo or the file.
-// WEFT_INVALID: unknown architecture or key value, contradicting keys, with file:line and the nearest known name.
+// Reads a config.json, a folder with one, a GGUF file, or the name of a network in the zoo (letters' case does not
+// matter; a few other spellings in use are understood: gpt-2-small, gpt-3-111m, llama-2-7b). The name comes from the
+// folder, the zoo or the file. WEFT_INVALID: unknown architecture or key value, contradicting keys, with file:line and
+// the nearest known name.
 weft_status weft_network_read(const char *where, weft_network *out_network) WEFT_CHECKED;
 // The config.json's content. `text` (may be NULL) serves line numbers in messages.
-weft_status weft_network_unpack(json_t *config, const char *where, const char *text, weft_network *out_network) WEFT_CHECKED;
+weft_status weft_network_unpack(json_t *config, const char *where, const char *text,
+                                weft_network *out_network) WEFT_CHECKED;
 // A config.json that weft_network_unpack and transformers read back to the same network; caller decrefs.
 json_t *weft_network_pack(const weft_network *network);
 weft_status weft_network_check(const weft_network *network) WEFT_CHECKED;
 void weft_network_print(const weft_network *network, FILE *out);
 uint64_t weft_network_hash(const weft_network *network);  // of what it is; the name does not count
 
-// Parameters in the order of the forward pass. A tied head is not a parameter of its own. `index` is below _tensors; the network
-// has been checked. Published checkpoints of LLaMA also hold rotary inv_freq buffers, which are not parameters.
+// Parameters in the order of the forward pass. A tied head is not a parameter of its own. `index` is below _tensors;
+// the network has been checked. Published checkpoints of LLaMA also hold rotary inv_freq buffers, which are not
+// parameters.
 uint32_t weft_network_parameter_tensors(const weft_network *network);
 weft_parameter weft_network_parameter(const weft_network *network, uint32_t index);
 uint64_t weft_network_parameters(const weft_network *network);            // sum of all elements
-uint64_t weft_network_embedding_parameters(const weft_network *network);  // token, position, type tables and an untied head
+// Those of the token, position and type tables and of an untied head.
+uint64_t weft_network_embedding_parameters(const weft_network *network);
 
 // The zoo: names sorted; each is a file models/networks/NAME.json.
 weft_status weft_network_names(char ***out_names, uint32_t *out_count) WEFT_CHECKED;  // caller frees each and the array

@@ -24,9 +24,10 @@ typedef struct layout {
   const entry *before, *block, *after;  // each ends with an entry without a name
 } layout;
 
-static const entry gpt_before[] = {{WEFT_TOKEN_EMBEDDING, "transformer.wte.weight", VOCABULARY, HIDDEN, false, ALWAYS},
-                                   {WEFT_POSITION_EMBEDDING, "transformer.wpe.weight", POSITIONS, HIDDEN, false, ALWAYS},
-                                   {.name = NULL}};
+static const entry gpt_before[] = {
+    {WEFT_TOKEN_EMBEDDING, "transformer.wte.weight", VOCABULARY, HIDDEN, false, ALWAYS},
+    {WEFT_POSITION_EMBEDDING, "transformer.wpe.weight", POSITIONS, HIDDEN, false, ALWAYS},
+    {.name = NULL}};
 static const entry gpt2_block[] = {{WEFT_NORM1_WEIGHT, "ln_1.weight", HIDDEN, NONE, false, ALWAYS},
                                    {WEFT_NORM1_BIAS, "ln_1.bias", HIDDEN, NONE, false, ALWAYS},
                                    {WEFT_QKV_WEIGHT, "attn.c_attn.weight", HIDDEN, FUSED, true, ALWAYS},
@@ -46,8 +47,8 @@ static const entry gpt_after[] = {{WEFT_FINAL_NORM_WEIGHT, "transformer.ln_f.wei
                                   {WEFT_HEAD_BIAS, "lm_head.bias", VOCABULARY, NONE, false, IF_HEAD_BIAS},
                                   {.name = NULL}};
 
-static const entry llama_before[] = {{WEFT_TOKEN_EMBEDDING, "model.embed_tokens.weight", VOCABULARY, HIDDEN, false, ALWAYS},
-                                     {.name = NULL}};
+static const entry llama_before[] = {
+    {WEFT_TOKEN_EMBEDDING, "model.embed_tokens.weight", VOCABULARY, HIDDEN, false, ALWAYS}, {.name = NULL}};
 static const entry llama_block[] = {
     {WEFT_NORM1_WEIGHT, "input_layernorm.weight", HIDDEN, NONE, false, ALWAYS},
     {WEFT_Q_WEIGHT, "self_attn.q_proj.weight", QUERY, HIDDEN, false, ALWAYS},

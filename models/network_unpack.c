@@ -53,8 +53,10 @@ static void read_type(weft_json_object *r, weft_network *n, size_t *out_type) {
     *out_type = i;
     return;
   }
-  weft_json_fail(r, "model_type", "unknown architecture \"%s\"; Weft knows gpt2, llama, qwen2, mistral, gptj and bert; the nearest is \"%s\"",
-                 type, weft_nearest(type, names, TYPE_COUNT));
+  weft_json_fail(
+      r, "model_type",
+      "unknown architecture \"%s\"; Weft knows gpt2, llama, qwen2, mistral, gptj and bert; the nearest is \"%s\"", type,
+      weft_nearest(type, names, TYPE_COUNT));
 }
 
 // Missing is fine; a class that Weft does not know may have other weights or another head.
@@ -73,7 +75,8 @@ static void read_architectures(weft_json_object *r, weft_network *n, size_t type
     if (n->family == WEFT_BERT) n->head_bias = count > 0;
     return;
   }
-  weft_json_fail(r, "architectures", "\"%s\" is not a class that Weft knows for model_type \"%s\"; the nearest is \"%s\"", found,
+  weft_json_fail(r, "architectures",
+                 "\"%s\" is not a class that Weft knows for model_type \"%s\"; the nearest is \"%s\"", found,
                  n->model_type, weft_nearest(found, known, count));
 }
 
@@ -135,7 +138,8 @@ static void read_dtype(weft_json_object *r, weft_network *n) {
     const char *plain = strncmp(text, "torch.", 6) == 0 ? text + 6 : text;
     weft_status status = weft_dtype_parse(plain, &dtype);
     if (status) weft_json_fail(r, keys[i], "%s", weft_status_message(status));
-    else if (!weft_dtype_computes(dtype)) weft_json_fail(r, keys[i], "\"%s\": float32, float16 or bfloat16 is right", text);
+    else if (!weft_dtype_computes(dtype))
+      weft_json_fail(r, keys[i], "\"%s\": float32, float16 or bfloat16 is right", text);
     else if (found >= 0 && n->dtype != dtype) weft_json_fail(r, keys[i], "\"%s\" contradicts torch_dtype", text);
     weft_status_free(status);
     n->dtype = dtype;
@@ -174,7 +178,8 @@ static void check_keys(weft_json_object *r, weft_family family) {
       case WEFT_KEY_ONE: right = json_number_value(value) == 1.0, expected = "1"; break;
       case WEFT_KEY_NULL: right = false, expected = "null"; break;
       case WEFT_KEY_EMPTY:
-        right = (json_is_array(value) && json_array_size(value) == 0) || (json_is_object(value) && json_object_size(value) == 0);
+        right = (json_is_array(value) && json_array_size(value) == 0) ||
+                (json_is_object(value) && json_object_size(value) == 0);
         expected = "empty";
         break;
       case WEFT_KEY_ABSOLUTE:
@@ -216,7 +221,8 @@ static void read_gpt2(weft_json_object *r, weft_network *n) {
   weft_json_optional_number(r, "mup_width_scale", 1e-9, 1e9, &width);
   n->logit_scale = (float)(alpha * width);
   n->embedding_scale = optional_float(r, "mup_embeddings_scale", 1e-9, 1e9, 1);
-  bool by_dimension = optional_flag(r, "mup_scale_qk_dot_by_d", false), scaled = optional_flag(r, "scale_attn_weights", true);
+  bool by_dimension = optional_flag(r, "mup_scale_qk_dot_by_d", false),
+       scaled = optional_flag(r, "scale_attn_weights", true);
   if (by_dimension && !scaled) weft_json_fail(r, "mup_scale_qk_dot_by_d", "contradicts scale_attn_weights false");
   if (!scaled) n->attention_scale = 1;
   if (by_dimension) n->attention_scale = 1.0f / (float)n->head_dim;
@@ -228,7 +234,8 @@ static void read_gptj(weft_json_object *r, weft_network *n) {
   n->rope_kind = WEFT_ROPE_INTERLEAVED;
   n->rotary_dim = optional_size(r, "rotary_dim", WEFT_NETWORK_MAX_WIDTH, n->head_dim);
   if (n->rotary_dim > n->head_dim || n->rotary_dim % 2 != 0)
-    weft_json_fail(r, "rotary_dim", "%u: an even number of at most the head's %u dimensions is right", n->rotary_dim, n->head_dim);
+    weft_json_fail(r, "rotary_dim", "%u: an even number of at most the head's %u dimensions is right", n->rotary_dim,
+                   n->head_dim);
 }
 
 static void read_bert(weft_json_object *r, weft_network *n) {
@@ -249,12 +256,14 @@ static void read_bert(weft_json_object *r, weft_network *n) {
 
 static weft_rope_scaling read_rope_type(weft_json_object *r) {
   const char *older = weft_json_optional_text(r, "type"), *newer = weft_json_optional_text(r, "rope_type");
-  if (older && newer && strcmp(older, newer) != 0) weft_json_fail(r, "type", "\"%s\" contradicts rope_type \"%s\"", older, newer);
+  if (older && newer && strcmp(older, newer) != 0)
+    weft_json_fail(r, "type", "\"%s\" contradicts rope_type \"%s\"", older, newer);
   const char *type = newer ? newer : older;
   if (!type || strcmp(type, "default") == 0) return WEFT_ROPE_UNSCALED;
   if (strcmp(type, "linear") == 0) return WEFT_ROPE_LINEAR;
   if (strcmp(type, "llama3") == 0) return WEFT_ROPE_LLAMA3;
-  weft_json_fail(r, newer ? "rope_type" : "type", "RoPE scaling \"%s\" is not supported: default, linear and llama3 are", type);
+  weft_json_fail(r, newer ? "rope_type" : "type",
+                 "RoPE scaling \"%s\" is not supported: default, linear and llama3 are", type);
   return WEFT_ROPE_UNSCALED;
 }
 
@@ -297,9 +306,11 @@ static void read_rope(weft_json_object *r, weft_network *n) {
   n->rotary_dim = n->head_dim;
   weft_network older = *n, newer = *n;
   bool has_theta = weft_json_optional_number(r, "rope_theta", 1.000001, 1e12, &older.rope_theta);
-  bool has_older = read_rope_object(r, "rope_scaling", &older), has_newer = read_rope_object(r, "rope_parameters", &newer);
+  bool has_older = read_rope_object(r, "rope_scaling", &older),
+       has_newer = read_rope_object(r, "rope_parameters", &newer);
   if (has_newer && has_theta && older.rope_theta != newer.rope_theta)
-    weft_json_fail(r, "rope_theta", "%g contradicts rope_parameters, where it is %g", older.rope_theta, newer.rope_theta);
+    weft_json_fail(r, "rope_theta", "%g contradicts rope_parameters, where it is %g", older.rope_theta,
+                   newer.rope_theta);
   if (has_newer && has_older &&
       (older.rope_scaling != newer.rope_scaling || older.rope_factor != newer.rope_factor ||
        older.rope_low_frequency_factor != newer.rope_low_frequency_factor ||
@@ -314,7 +325,8 @@ static void read_windows(weft_json_object *r, weft_network *n) {
   bool qwen = strcmp(n->model_type, "qwen2") == 0, used = optional_flag(r, "use_sliding_window", !qwen);
   int64_t window = n->positions;
   if (weft_json_optional_integer(r, "sliding_window", 1, INT32_MAX, &window) && used && window < n->positions)
-    weft_json_fail(r, "sliding_window", "%lld is shorter than max_position_embeddings %u: sliding windows are not supported",
+    weft_json_fail(r, "sliding_window",
+                   "%lld is shorter than max_position_embeddings %u: sliding windows are not supported",
                    (long long)window, n->positions);
   json_t *list = weft_json_optional_any(r, "layer_types"), *entry;
   size_t i;
@@ -323,7 +335,8 @@ static void read_windows(weft_json_object *r, weft_network *n) {
   json_array_foreach(list, i, entry) {
     const char *name = json_string_value(entry);
     if (name && strcmp(name, "full_attention") == 0) continue;
-    weft_json_fail(r, "layer_types", "entry %zu, \"%s\", is not supported: only \"full_attention\" is", i, name ? name : "?");
+    weft_json_fail(r, "layer_types", "entry %zu, \"%s\", is not supported: only \"full_attention\" is", i,
+                   name ? name : "?");
     return;
   }
 }
@@ -342,16 +355,19 @@ static void read_llama(weft_json_object *r, weft_network *n) {
     n->head_dim = (uint32_t)head_dim;
   } else {
     if (n->hidden % n->heads != 0)
-      weft_json_fail(r, "num_attention_heads", "%u heads do not divide hidden_size %u, and there is no head_dim", n->heads, n->hidden);
+      weft_json_fail(r, "num_attention_heads", "%u heads do not divide hidden_size %u, and there is no head_dim",
+                     n->heads, n->hidden);
     n->head_dim = n->hidden / n->heads;
   }
   if (n->kv_heads > n->heads || n->heads % n->kv_heads != 0)
     weft_json_fail(r, "num_key_value_heads", "%u does not divide num_attention_heads %u", n->kv_heads, n->heads);
-  if (n->head_dim % 2 != 0) weft_json_fail(r, "hidden_size", "a head has %u dimensions: RoPE needs an even number", n->head_dim);
+  if (n->head_dim % 2 != 0)
+    weft_json_fail(r, "hidden_size", "a head has %u dimensions: RoPE needs an even number", n->head_dim);
   n->attention_scale = (float)(1 / sqrt(n->head_dim));
   bool llama = strcmp(n->model_type, "llama") == 0, qwen = strcmp(n->model_type, "qwen2") == 0;
   bool biased = optional_flag(r, "attention_bias", qwen);
-  if (!llama && biased != qwen) weft_json_fail(r, "attention_bias", "%s contradicts model_type \"%s\"", biased ? "true" : "false", n->model_type);
+  if (!llama && biased != qwen)
+    weft_json_fail(r, "attention_bias", "%s contradicts model_type \"%s\"", biased ? "true" : "false", n->model_type);
   n->qkv_bias = biased;
   n->output_bias = biased && llama;
   read_windows(r, n);
@@ -366,7 +382,8 @@ static void name_from(const char *path, weft_network *n) {
     size_t begin = end;
     while (begin > 0 && path[begin - 1] != '/') --begin;
     size_t length = end - begin;
-    if (part == 0 && length == strlen("config.json") && strncmp(path + begin, "config.json", length) == 0 && begin > 0) {
+    if (part == 0 && length == strlen("config.json") && strncmp(path + begin, "config.json", length) == 0 &&
+        begin > 0) {
       end = begin;
       continue;
     }

@@ -13,13 +13,15 @@ weft_run weft_run_default(void) {
                     .recompute = WEFT_RECOMPUTE_AUTO, .seed = 1};
 }
 
-static weft_status parse(const char *what, const char *name, const char *const *names, unsigned count, unsigned *out_value) {
+static weft_status parse(const char *what, const char *name, const char *const *names, unsigned count,
+                         unsigned *out_value) {
   for (unsigned i = 0; i < count; ++i) {
     if (strcmp(name, names[i]) != 0) continue;
     *out_value = i;
     return NULL;
   }
-  return weft_error(WEFT_INVALID, "unknown %s \"%s\"; the nearest known one is \"%s\"", what, name, weft_nearest(name, names, count));
+  return weft_error(WEFT_INVALID, "unknown %s \"%s\"; the nearest known one is \"%s\"", what, name,
+                    weft_nearest(name, names, count));
 }
 
 const char *weft_mode_name(weft_mode mode) { return (unsigned)mode < WEFT_MODE_COUNT ? modes[mode] : "?"; }
@@ -61,17 +63,19 @@ static weft_status check_sequence(const weft_run *run, const weft_network *netwo
     return weft_error(WEFT_INVALID, "run: context %u is longer than the %u positions of network %s", run->context,
                       network->positions, network->name);
   if (run->mode == WEFT_PREFILL && run->context != 0 && run->context < run->sequence)
-    return weft_error(WEFT_INVALID, "run: context %u has no room for a prompt of %u tokens", run->context, run->sequence);
-  if (run->mode == WEFT_DECODE && run->context != 0 && run->sequence != 0 && run->context != run->sequence)
-    return weft_error(WEFT_INVALID, "run: when decoding, context %u and sequence %u mean the same and must agree", run->context,
+    return weft_error(WEFT_INVALID, "run: context %u has no room for a prompt of %u tokens", run->context,
                       run->sequence);
+  if (run->mode == WEFT_DECODE && run->context != 0 && run->sequence != 0 && run->context != run->sequence)
+    return weft_error(WEFT_INVALID, "run: when decoding, context %u and sequence %u mean the same and must agree",
+                      run->context, run->sequence);
   if (run->mode == WEFT_TRAIN && run->context != 0)
     return weft_error(WEFT_INVALID, "run: context %u: training has no KV cache", run->context);
   return NULL;
 }
 
 static weft_status check_batch(const weft_run *run) {
-  if (run->batch == 0 || run->batch > 1u << 24) return weft_error(WEFT_INVALID, "run: batch %u: 1 to %u is right", run->batch, 1u << 24);
+  if (run->batch == 0 || run->batch > 1u << 24)
+    return weft_error(WEFT_INVALID, "run: batch %u: 1 to %u is right", run->batch, 1u << 24);
   if (run->systems == 0 || run->systems > 1u << 16)
     return weft_error(WEFT_INVALID, "run: systems %u: 1 to %u is right", run->systems, 1u << 16);
   if (run->batch % run->systems != 0)
@@ -79,15 +83,16 @@ static weft_status check_batch(const weft_run *run) {
                       (run->batch / run->systems + 1) * run->systems);
   uint32_t each = run->batch / run->systems;
   if (run->micro_batch != 0 && (run->micro_batch > each || each % run->micro_batch != 0))
-    return weft_error(WEFT_INVALID, "run: micro-batch %u does not divide the %u sequences of each system", run->micro_batch, each);
+    return weft_error(WEFT_INVALID, "run: micro-batch %u does not divide the %u sequences of each system",
+                      run->micro_batch, each);
   return NULL;
 }
 
 weft_status weft_run_check(const weft_run *run, const weft_network *network) {
   if ((unsigned)run->mode >= WEFT_MODE_COUNT || (unsigned)run->optimizer >= WEFT_OPTIMIZER_COUNT ||
       (unsigned)run->recompute >= WEFT_RECOMPUTE_COUNT)
-    return weft_error(WEFT_INVALID, "run: mode %d, optimizer %d or recompute %d is none that Weft knows", (int)run->mode,
-                      (int)run->optimizer, (int)run->recompute);
+    return weft_error(WEFT_INVALID, "run: mode %d, optimizer %d or recompute %d is none that Weft knows",
+                      (int)run->mode, (int)run->optimizer, (int)run->recompute);
   WEFT_TRY(check_batch(run));
   if (network) WEFT_TRY(check_sequence(run, network));
   if (!weft_dtype_computes(run->dtype))
@@ -97,12 +102,14 @@ weft_status weft_run_check(const weft_run *run, const weft_network *network) {
   if (run->mode != WEFT_TRAIN && run->systems != 1)
     return weft_error(WEFT_INVALID, "run: %u systems: only training uses more than one", run->systems);
   if (run->all_logits && run->mode != WEFT_PREFILL)
-    return weft_error(WEFT_INVALID, "run: logits of every position are for mode prefill, not %s", weft_mode_name(run->mode));
+    return weft_error(WEFT_INVALID, "run: logits of every position are for mode prefill, not %s",
+                      weft_mode_name(run->mode));
   return NULL;
 }
 
 void weft_run_print(const weft_run *run, FILE *out) {
-  fprintf(out, "run: %s, dtype %s, seed %llu\n", weft_mode_name(run->mode), weft_dtype_name(run->dtype), (unsigned long long)run->seed);
+  fprintf(out, "run: %s, dtype %s, seed %llu\n", weft_mode_name(run->mode), weft_dtype_name(run->dtype),
+          (unsigned long long)run->seed);
   fprintf(out, "  %-16s %10u  sequences\n", "batch", run->batch);
   if (run->sequence) fprintf(out, "  %-16s %10u  tokens\n", "sequence", run->sequence);
   else fprintf(out, "  %-16s %10s  (all positions)\n", "sequence", "network's");

@@ -35,7 +35,8 @@ typedef struct weft_run {
   weft_optimizer optimizer;
   weft_recompute recompute;
   bool all_logits;       // prefill: logits of every position (scoring), not only of the last
-  bool keep_hidden;      // tests: hidden.0 .. hidden.L (after the embedding, after each block, the last after the final norm) stay readable
+  bool keep_hidden;      // tests: hidden.0 .. hidden.L (after the embedding, after each block, the last after the final
+                         // norm) stay readable
   uint64_t seed;
 } weft_run;
 

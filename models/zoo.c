@@ -75,8 +75,9 @@ static weft_status read_zoo(const char *name, weft_network *out_network) {
   weft_status status = NULL;
   if (!found) {
     const char *nearest = weft_nearest(wanted, (const char *const *)names, count);
-    status = weft_error(WEFT_INVALID, "%s: no such file or folder, and no network of the zoo; the nearest name is \"%s\"", name,
-                        nearest ? nearest : "none: the zoo is empty");
+    status =
+        weft_error(WEFT_INVALID, "%s: no such file or folder, and no network of the zoo; the nearest name is \"%s\"",
+                   name, nearest ? nearest : "none: the zoo is empty");
   } else {
     char *relative = weft_format("models/networks/%s.json", found);
     status = weft_data_path(relative, &path);
@@ -97,8 +98,9 @@ weft_status weft_network_read(const char *where, weft_network *out_network) {
   if (weft_directory_exists(where)) {
     char *absolute = realpath(where, NULL), *path = weft_format("%s/config.json", where);
     const char *slash = absolute ? strrchr(absolute, '/') : NULL;
-    weft_status status = weft_file_exists(path) ? read_file(path, slash && slash[1] ? slash + 1 : NULL, out_network)
-                                                : weft_error(WEFT_INVALID, "%s: there is no config.json in this folder", where);
+    weft_status status = weft_file_exists(path)
+                             ? read_file(path, slash && slash[1] ? slash + 1 : NULL, out_network)
+                             : weft_error(WEFT_INVALID, "%s: there is no config.json in this folder", where);
     free(path);
     free(absolute);
     return status;

@@ -43,5 +43,6 @@ weft_status weft_optimizer_bytes(const char *optimizer, double *out_bytes) {
     *out_bytes = known[i].parameter + known[i].gradient + known[i].moment1 + known[i].moment2 + known[i].extra;
     return NULL;
   }
-  return weft_error(WEFT_INVALID, "unknown optimizer \"%s\"; the nearest known one is \"%s\"", optimizer, weft_nearest(optimizer, names, KNOWN));
+  return weft_error(WEFT_INVALID, "unknown optimizer \"%s\"; the nearest known one is \"%s\"", optimizer,
+                    weft_nearest(optimizer, names, KNOWN));
 }

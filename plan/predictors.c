@@ -48,8 +48,10 @@ static double optimizer_bytes(weft_inputs *in) {
 }
 
 static weft_parametric_law law_of(weft_inputs *in) {
-  return (weft_parametric_law){.E = weft_input_number(in, "E", 0, 100), .A = weft_input_number(in, "A", 1e-9, 1e12),
-                               .B = weft_input_number(in, "B", 1e-9, 1e12), .alpha = weft_input_number(in, "alpha", 1e-6, 10),
+  return (weft_parametric_law){.E = weft_input_number(in, "E", 0, 100),
+                               .A = weft_input_number(in, "A", 1e-9, 1e12),
+                               .B = weft_input_number(in, "B", 1e-9, 1e12),
+                               .alpha = weft_input_number(in, "alpha", 1e-6, 10),
                                .beta = weft_input_number(in, "beta", 1e-6, 10)};
 }
 

@@ -42,7 +42,8 @@ static weft_status read_inputs(weft_inputs *in, weft_arena *arena, const char *t
     if (end) *end = 0;
     char *equals = strchr(pair, '=');
     if (!equals || equals == pair) return weft_error(WEFT_INVALID, "inputs: \"%s\" is not key=value", pair);
-    if (in->count == sizeof in->pairs / sizeof *in->pairs) return weft_error(WEFT_INVALID, "more than %u inputs", in->count);
+    if (in->count == sizeof in->pairs / sizeof *in->pairs)
+      return weft_error(WEFT_INVALID, "more than %u inputs", in->count);
     *equals = 0;
     for (uint32_t i = 0; i < in->count; ++i)
       if (strcmp(in->pairs[i].key, pair) == 0) return weft_error(WEFT_INVALID, "the input \"%s\" stands twice", pair);
@@ -60,7 +61,8 @@ static weft_status check_asked(const weft_inputs *in) {
   for (uint32_t i = 0; i < in->count; ++i) {
     if (in->pairs[i].asked) continue;
     const char *nearest = weft_nearest(in->pairs[i].key, known, count);
-    return weft_error(WEFT_INVALID, "unknown input \"%s\"; the nearest known one is \"%s\"", in->pairs[i].key, nearest ? nearest : "none");
+    return weft_error(WEFT_INVALID, "unknown input \"%s\"; the nearest known one is \"%s\"", in->pairs[i].key,
+                      nearest ? nearest : "none");
   }
   return NULL;
 }
@@ -94,14 +96,22 @@ static weft_status predict(weft_case *c, weft_arena *arena) {
 }
 
 enum { ID, AREA, SUBJECT, INPUTS, QUANTITY, EXPECTED, UNIT, TOLERANCE, ROLE, EVIDENCE, SOURCE, COLUMN_COUNT };
-static const char *const column_names[COLUMN_COUNT] = {"id",       "area", "subject",       "inputs", "quantity", "expected",
-                                                       "unit",     "tolerance_pct", "role", "evidence", "source"};
+static const char *const column_names[COLUMN_COUNT] = {
+    "id", "area", "subject", "inputs", "quantity", "expected", "unit", "tolerance_pct", "role", "evidence", "source"};
 
 static weft_status read_case(const weft_csv *table, size_t row, const size_t *columns, weft_case *out_case) {
   const char *f[COLUMN_COUNT];
   for (int i = 0; i < COLUMN_COUNT; ++i) f[i] = weft_csv_field(table, row, columns[i]);
-  weft_case c = {.id = f[ID], .area = f[AREA], .subject = f[SUBJECT], .inputs = f[INPUTS], .quantity = f[QUANTITY], .unit = f[UNIT],
-                 .role = f[ROLE], .evidence = f[EVIDENCE], .source = f[SOURCE], .line = weft_csv_line(table, row)};
+  weft_case c = {.id = f[ID],
+                 .area = f[AREA],
+                 .subject = f[SUBJECT],
+                 .inputs = f[INPUTS],
+                 .quantity = f[QUANTITY],
+                 .unit = f[UNIT],
+                 .role = f[ROLE],
+                 .evidence = f[EVIDENCE],
+                 .source = f[SOURCE],
+                 .line = weft_csv_line(table, row)};
   bool published = *f[EXPECTED] && strcmp(f[EXPECTED], "-") != 0;
   c.expected = NAN;
   weft_status status = published ? weft_quantity_parse(f[EXPECTED], WEFT_COUNT_UNIT, &c.expected) : NULL;
@@ -111,7 +121,8 @@ static weft_status read_case(const weft_csv *table, size_t row, const size_t *co
   if (status) return weft_status_prefix(status, "tolerance_pct: ");
   if (strcmp(c.role, "calibrate") != 0 && strcmp(c.role, "predict") != 0)
     return weft_error(WEFT_INVALID, "role \"%s\": calibrate or predict is right", c.role);
-  if (!*c.id || !*c.area || !*c.subject || !*c.quantity) return weft_error(WEFT_INVALID, "id, area, subject and quantity may not be empty");
+  if (!*c.id || !*c.area || !*c.subject || !*c.quantity)
+    return weft_error(WEFT_INVALID, "id, area, subject and quantity may not be empty");
   *out_case = c;
   return NULL;
 }
@@ -138,7 +149,8 @@ static weft_status check_areas(const weft_csv *table, size_t column, const char 
     for (size_t row = 0; row < table->rows; ++row) known[row] = weft_csv_field(table, row, column);
     char *wanted = weft_format("%.*s", (int)length, at);
     const char *nearest = weft_nearest(wanted, known, table->rows);
-    weft_status status = weft_error(WEFT_INVALID, "%s: there is no area \"%s\"; the nearest is \"%s\"", table->where, wanted, nearest ? nearest : "none");
+    weft_status status = weft_error(WEFT_INVALID, "%s: there is no area \"%s\"; the nearest is \"%s\"", table->where,
+                                    wanted, nearest ? nearest : "none");
     free(wanted);
     free(known);
     return status;

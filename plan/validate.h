@@ -1,8 +1,10 @@
-// Published results against predictions: reads a table of cases, predicts those whose subject Weft covers, and says how far off
-// each prediction is. What is not covered is counted and listed with the reason; it is never taken for a success.
+// Published results against predictions: reads a table of cases, predicts those whose subject Weft covers, and says how
+// far off each prediction is. What is not covered is counted and listed with the reason; it is never taken for a
+// success.
 //
-// The table is CSV with the columns id, area, subject, inputs, quantity, expected, unit, tolerance_pct, role, evidence, source. Inputs are
-// key=value pairs joined by ";"; a value of "-" was not published, nor was an empty expected value. Role: "calibrate" (may have set a constant) or "predict" (may not).
+// The table is CSV with the columns id, area, subject, inputs, quantity, expected, unit, tolerance_pct, role, evidence,
+// source. Inputs are key=value pairs joined by ";"; a value of "-" was not published, nor was an empty expected value.
+// Role: "calibrate" (may have set a constant) or "predict" (may not).
 #ifndef WEFT_PLAN_VALIDATE_H
 #define WEFT_PLAN_VALIDATE_H
 
@@ -37,13 +39,14 @@ typedef struct weft_validation {
   uint32_t count, within, beyond, not_covered;
 } weft_validation;
 
-// Runs every case of the file whose area is in `areas` ("plan,train"; NULL: all). WEFT_INVALID: a malformed table, number, role
-// or input (file:line), an area that the file does not have, or an input that a covered subject does not know.
+// Runs every case of the file whose area is in `areas` ("plan,train"; NULL: all). WEFT_INVALID: a malformed table,
+// number, role or input (file:line), an area that the file does not have, or an input that a covered subject does not
+// know.
 weft_status weft_validation_run(const char *path, const char *areas, weft_validation *out_validation) WEFT_CHECKED;
 void weft_validation_finish(weft_validation *validation);  // takes a zeroed one
 
-// Text: a table of cases, one of subjects (mean and worst absolute error), one of what is not covered. JSON: one object with
-// "cases", "subjects", "not_covered" and "summary".
+// Text: a table of cases, one of subjects (mean and worst absolute error), one of what is not covered. JSON: one object
+// with "cases", "subjects", "not_covered" and "summary".
 void weft_validation_print(const weft_validation *validation, weft_table_form form, FILE *out);
 
 // For the files that predict: the inputs of one case. The first failure is kept; asking for a key marks it as known.
@@ -54,7 +57,7 @@ typedef struct weft_inputs {
     bool asked;
   } pairs[32];
   uint32_t count;
-  const char *missing;      // why the case cannot be predicted: an input that was not published, a network that is not in the zoo
+  const char *missing;      // why there is no prediction: an input not published, a network not in the zoo
   weft_status error;
 } weft_inputs;
 

@@ -50,8 +50,9 @@ static const char *verdict_name(weft_verdict verdict) {
 }
 
 static void print_cases(const weft_validation *v, weft_table_form form, FILE *out) {
-  static const char *const columns[][2] = {{"id", NULL}, {"area", NULL}, {"subject", NULL}, {"expected", NULL}, {"predicted", NULL},
-                                           {"unit", NULL}, {"error", "%"}, {"tolerance", "%"}, {"role", NULL}, {"verdict", NULL}};
+  static const char *const columns[][2] = {{"id", NULL},        {"area", NULL},   {"subject", NULL}, {"expected", NULL},
+                                           {"predicted", NULL}, {"unit", NULL},   {"error", "%"},    {"tolerance", "%"},
+                                           {"role", NULL},      {"verdict", NULL}};
   weft_table *table = weft_table_create();
   add_columns(table, columns, sizeof columns / sizeof *columns);
   for (uint32_t i = 0; i < v->count; ++i) {
@@ -76,7 +77,8 @@ static void print_cases(const weft_validation *v, weft_table_form form, FILE *ou
 static void print_groups(const group *groups, uint32_t count, FILE *out) {
   static const char *const covered[][2] = {{"area", NULL}, {"subject", NULL}, {"cases", NULL}, {"outside", NULL},
                                            {"mean error", "%"}, {"worst error", "%"}};
-  static const char *const others[][2] = {{"not covered: area", NULL}, {"subject", NULL}, {"cases", NULL}, {"reason", NULL}};
+  static const char *const others[][2] = {
+      {"not covered: area", NULL}, {"subject", NULL}, {"cases", NULL}, {"reason", NULL}};
   weft_table *good = weft_table_create(), *bad = weft_table_create();
   add_columns(good, covered, sizeof covered / sizeof *covered);
   add_columns(bad, others, sizeof others / sizeof *others);
@@ -111,10 +113,10 @@ static json_t *number(double value) { return isfinite(value) ? json_real(value) 
 
 static json_t *case_json(const weft_case *c) {
   static const char *const verdicts[] = {"within", "outside", "not_covered"};
-  json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:f, s:s}", "id", c->id, "area", c->area, "subject",
-                        c->subject, "inputs", c->inputs, "quantity", c->quantity, "unit", c->unit, "role", c->role, "evidence",
-                        c->evidence, "source", c->source, "line", (int)c->line, "tolerance_percent",
-                        c->tolerance_percent, "verdict", verdicts[c->verdict]);
+  json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:f, s:s}", "id", c->id, "area", c->area,
+                        "subject", c->subject, "inputs", c->inputs, "quantity", c->quantity, "unit", c->unit, "role",
+                        c->role, "evidence", c->evidence, "source", c->source, "line", (int)c->line,
+                        "tolerance_percent", c->tolerance_percent, "verdict", verdicts[c->verdict]);
   json_object_set_new(o, "expected", number(c->expected));
   json_object_set_new(o, "predicted", number(c->predicted));
   json_object_set_new(o, "error_percent", number(c->error_percent));
@@ -128,16 +130,18 @@ static void print_json(const weft_validation *v, const group *groups, uint32_t c
   for (uint32_t i = 0; i < count; ++i) {
     const group *g = &groups[i];
     if (g->covered)
-      json_array_append_new(subjects, json_pack("{s:s, s:s, s:i, s:i, s:f, s:f}", "area", g->area, "subject", g->subject, "cases",
-                                                (int)g->covered, "outside", (int)g->beyond, "mean_error_percent",
-                                                g->sum / g->covered, "worst_error_percent", g->worst));
+      json_array_append_new(
+          subjects, json_pack("{s:s, s:s, s:i, s:i, s:f, s:f}", "area", g->area, "subject", g->subject, "cases",
+                              (int)g->covered, "outside", (int)g->beyond, "mean_error_percent", g->sum / g->covered,
+                              "worst_error_percent", g->worst));
     if (g->not_covered)
       json_array_append_new(others, json_pack("{s:s, s:s, s:i, s:s}", "area", g->area, "subject", g->subject, "cases",
                                               (int)g->not_covered, "reason", g->reason));
   }
-  json_t *summary = json_pack("{s:i, s:i, s:i, s:i}", "cases", (int)v->count, "within", (int)v->within, "outside", (int)v->beyond,
-                              "not_covered", (int)v->not_covered);
-  json_t *root = json_pack("{s:o, s:o, s:o, s:o}", "cases", cases, "subjects", subjects, "not_covered", others, "summary", summary);
+  json_t *summary = json_pack("{s:i, s:i, s:i, s:i}", "cases", (int)v->count, "within", (int)v->within, "outside",
+                              (int)v->beyond, "not_covered", (int)v->not_covered);
+  json_t *root = json_pack("{s:o, s:o, s:o, s:o}", "cases", cases, "subjects", subjects, "not_covered", others,
+                           "summary", summary);
   json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
   fputc('\n', out);
   json_decref(root);
@@ -152,7 +156,8 @@ void weft_validation_print(const weft_validation *v, weft_table_form form, FILE 
     print_cases(v, form, out);
     if (form == WEFT_TABLE_TEXT) {
       print_groups(groups, count, out);
-      fprintf(out, "\n%u cases: %u within tolerance, %u outside, %u not covered\n", v->count, v->within, v->beyond, v->not_covered);
+      fprintf(out, "\n%u cases: %u within tolerance, %u outside, %u not covered\n", v->count, v->within, v->beyond,
+              v->not_covered);
     }
   }
   free(groups);

@@ -27,7 +27,8 @@ static void known_numbers(void **state) {
   assert_true(m->mesh.columns == 755 && m->mesh.rows == 1170 && m->mesh.clock_hz == 875e6 && m->max_systems == 2048);
   weft_machine_destroy(m);
   m = read_machine("a100-80gb");
-  assert_true(m->kind == WEFT_ROOFLINE && weft_machine_peak_flops(m, WEFT_BF16) == 312e12 && weft_machine_peak_flops(m, WEFT_F32) == 19.5e12);
+  assert_true(m->kind == WEFT_ROOFLINE && weft_machine_peak_flops(m, WEFT_BF16) == 312e12 &&
+              weft_machine_peak_flops(m, WEFT_F32) == 19.5e12);
   assert_true(weft_machine_memory_bytes(m) == 80e9);
   weft_machine_destroy(m);
 }
@@ -90,8 +91,12 @@ static void measured_round_trips(void **state) {
   m->roofline.rates = weft_allocate_array(200, sizeof *m->roofline.rates);
   m->roofline.rate_count = 200;
   for (uint32_t i = 0; i < 200; ++i)
-    m->roofline.rates[i] = (weft_rate){.op = (weft_op)(i % WEFT_OP_COUNT), .dtype = i % 2 ? WEFT_BF16 : WEFT_F32, .rows = 1 + i,
-                                       .flops = 2.0 * i * i * 1e7 / 3, .bytes = 1e6 * i + 0.0, .seconds = 1e-7 * (i + 1) / 7};
+    m->roofline.rates[i] = (weft_rate){.op = (weft_op)(i % WEFT_OP_COUNT),
+                                       .dtype = i % 2 ? WEFT_BF16 : WEFT_F32,
+                                       .rows = 1 + i,
+                                       .flops = 2.0 * i * i * 1e7 / 3,
+                                       .bytes = 1e6 * i + 0.0,
+                                       .seconds = 1e-7 * (i + 1) / 7};
   assert_ok(weft_machine_check(m));
   round_trips(m);
   weft_machine_destroy(m);
@@ -100,13 +105,16 @@ static void measured_round_trips(void **state) {
 static void spelled(void **state) {
   (void)state;
   weft_machine *m = read_machine("mesh:16x12 sram:1MiB clock:1GHz io:10GB/s layer:1ms");
-  assert_true(m->mesh.columns == 16 && m->mesh.rows == 12 && m->mesh.sram_bytes_per_core == 1 << 20 && m->mesh.clock_hz == 1e9);
+  assert_true(m->mesh.columns == 16 && m->mesh.rows == 12 && m->mesh.sram_bytes_per_core == 1 << 20 &&
+              m->mesh.clock_hz == 1e9);
   assert_true(m->io_in_bytes_per_second == 10e9 && m->io_out_bytes_per_second == 10e9 && m->layer_seconds == 1e-3);
   assert_true(m->mesh.f16_per_cycle == 4 && m->mesh.reserved_bytes_per_core == 8192);
   weft_machine_destroy(m);
   m = read_machine("roofline:1TFLOP/s f32:500GFLOP/s memory:16GiB shared:true rate:linear,f32,64,1e9,1MB,2ms");
-  assert_true(m->roofline.bf16_flops_per_second == 1e12 && m->roofline.f32_flops_per_second == 5e11 && m->roofline.shared_cores);
-  assert_true(m->roofline.rate_count == 1 && m->roofline.rates[0].seconds == 2e-3 && m->roofline.rates[0].op == WEFT_OP_LINEAR);
+  assert_true(m->roofline.bf16_flops_per_second == 1e12 && m->roofline.f32_flops_per_second == 5e11 &&
+              m->roofline.shared_cores);
+  assert_true(m->roofline.rate_count == 1 && m->roofline.rates[0].seconds == 2e-3 &&
+              m->roofline.rates[0].op == WEFT_OP_LINEAR);
   weft_machine_destroy(m);
 }
 
@@ -160,7 +168,8 @@ static void yaml_refusals(void **state) {
   refuse_yaml("850 MHz", "850 GHz", "m.yaml:7:11: mesh.clock", "1 kHz to 100 GHz");
   refuse_yaml("device: mesh", "device: mush", "\"mush\" is no kind of device", "m.yaml:3:1");
   refuse_yaml("device: mesh", "device: roofline", "has no such section", "mesh.columns");
-  refuse_yaml("{value: 850 MHz, source: \"see mesh-4x4.yaml\"}", "{value: 850 MHz}", "\"source\" is missing", "estimate");
+  refuse_yaml("{value: 850 MHz, source: \"see mesh-4x4.yaml\"}", "{value: 850 MHz}", "\"source\" is missing",
+              "estimate");
   refuse_yaml("{value: 850 MHz, source: \"see mesh-4x4.yaml\"}", "850 MHz", "m.yaml:7:10", "MAPPING");
   refuse_yaml("name:", "nam:", "unknown key \"nam\"", "\"name\"");
   refuse_yaml("  banks: {value: 8, source: \"see mesh-4x4.yaml\"}\n", "", "banks: missing", "mesh");
@@ -181,7 +190,8 @@ static void identity(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(known_numbers), cmocka_unit_test(all_round_trip), cmocka_unit_test(measured_round_trips), cmocka_unit_test(spelled),
-      cmocka_unit_test(spelling_refusals), cmocka_unit_test(yaml_refusals), cmocka_unit_test(identity)};
+      cmocka_unit_test(known_numbers), cmocka_unit_test(all_round_trip),    cmocka_unit_test(measured_round_trips),
+      cmocka_unit_test(spelled),       cmocka_unit_test(spelling_refusals), cmocka_unit_test(yaml_refusals),
+      cmocka_unit_test(identity)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-// Broken texts, thousands of them, the same in every run: config.json, machine YAML and spellings with characters changed, pieces
-// cut, doubled or moved. Each is either refused with a reason, or read as something that passes its checker and survives a round
-// trip. Under the sanitizers this also proves that nothing is read outside the text and nothing leaks.
+// Broken texts, thousands of them, the same in every run: config.json, machine YAML and spellings with characters
+// changed, pieces cut, doubled or moved. Each is either refused with a reason, or read as something that passes its
+// checker and survives a round trip. Under the sanitizers this also proves that nothing is read outside the text and
+// nothing leaks.
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -71,7 +72,8 @@ static uint32_t try_network(const char *text) {
 
 static void networks(void **state) {
   (void)state;
-  static const char *const seeds[] = {"gpt2", "cerebras-gpt-111m-mup", "llama3-8b", "qwen2-72b", "gpt-j-6b", "bert-large"};
+  static const char *const seeds[] = {"gpt2",      "cerebras-gpt-111m-mup", "llama3-8b", "qwen2-72b", "gpt-j-6b",
+                                      "bert-large"};
   weft_log_set_level(WEFT_LOG_WARNING);
   uint32_t accepted = 0;
   for (uint64_t i = 0; i < sizeof seeds / sizeof *seeds; ++i) {
@@ -102,7 +104,8 @@ static uint32_t accept(weft_status status, weft_machine *m) {
   weft_machine *from_yaml = NULL, *from_spelling = NULL;
   assert_ok(weft_machine_unpack(yaml, "again.yaml", &from_yaml));
   assert_ok(weft_machine_read(spelling, &from_spelling));
-  assert_true(weft_machine_hash(m) == weft_machine_hash(from_yaml) && weft_machine_hash(m) == weft_machine_hash(from_spelling));
+  assert_true(weft_machine_hash(m) == weft_machine_hash(from_yaml) &&
+              weft_machine_hash(m) == weft_machine_hash(from_spelling));
   weft_machine_destroy(from_yaml);
   weft_machine_destroy(from_spelling);
   weft_machine_destroy(m);
@@ -111,7 +114,9 @@ static uint32_t accept(weft_status status, weft_machine *m) {
   return 1;
 }
 
-static const char curve[] = "roofline:1TFLOP/s memory:8GB shared:true name:host measured:here rate:linear,f32,64,1e9,1MB,2ms rate:add,bf16,1,10,20B,1us";
+static const char curve[] =
+    "roofline:1TFLOP/s memory:8GB shared:true name:host measured:here rate:linear,f32,64,1e9,1MB,2ms "
+    "rate:add,bf16,1,10,20B,1us";
 
 static void machine_files(void **state) {
   (void)state;
@@ -155,6 +160,7 @@ static void spellings(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(networks), cmocka_unit_test(machine_files), cmocka_unit_test(spellings)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(networks), cmocka_unit_test(machine_files),
+                                     cmocka_unit_test(spellings)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

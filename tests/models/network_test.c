@@ -1,11 +1,13 @@
-// Networks that are right: the zoo's published parameter counts, both generations of keys, round trips, parameter lists.
+// Networks that are right: the zoo's published parameter counts, both generations of keys, round trips, parameter
+// lists.
 #include "models/network.h"
 
 #include <math.h>
 
 #include "tests/models/test.h"
 
-// Published counts: the networks' papers and cards, by their own counting (a tied table once, biases and norms included).
+// Published counts: the networks' papers and cards, by their own counting (a tied table once, biases and norms
+// included).
 static const struct {
   const char *name;
   uint64_t parameters;
@@ -48,7 +50,9 @@ static void zoo_counts(void **state) {
 
 static void other_spellings(void **state) {
   (void)state;
-  static const char *const spellings[][2] = {{"gpt-2-small", "gpt2"}, {"GPT-3-111M", "cerebras-gpt-111m"}, {"Llama-2-7B", "llama2-7b"},
+  static const char *const spellings[][2] = {{"gpt-2-small", "gpt2"},
+                                             {"GPT-3-111M", "cerebras-gpt-111m"},
+                                             {"Llama-2-7B", "llama2-7b"},
                                              {"LLaMA-7B", "llama-7b"}};
   for (size_t i = 0; i < sizeof spellings / sizeof *spellings; ++i)
     assert_string_equal(read_zoo(spellings[i][0]).name, spellings[i][1]);
@@ -90,7 +94,8 @@ static void mup(void **state) {
   (void)state;
   weft_network n = read_zoo("cerebras-gpt-1.3b-mup"), plain = read_zoo("cerebras-gpt-1.3b");
   assert_true(n.embedding_scale == 10.0f && n.logit_scale == 0.125f && n.attention_scale == 1.0f / 128);
-  assert_true(plain.embedding_scale == 1 && plain.logit_scale == 1 && fabs((double)plain.attention_scale * sqrt(128) - 1) < 1e-6);
+  assert_true(plain.embedding_scale == 1 && plain.logit_scale == 1 &&
+              fabs((double)plain.attention_scale * sqrt(128) - 1) < 1e-6);
 }
 
 static weft_network parse(const char *text) {
@@ -102,18 +107,23 @@ static weft_network parse(const char *text) {
   return n;
 }
 
-#define LLAMA                                                                                                               \
-  "\"model_type\": \"llama\", \"vocab_size\": 100, \"hidden_size\": 48, \"num_hidden_layers\": 2, \"num_attention_heads\": 6, " \
+#define LLAMA                                                                                       \
+  "\"model_type\": \"llama\", \"vocab_size\": 100, \"hidden_size\": 48, \"num_hidden_layers\": 2, " \
+  "\"num_attention_heads\": 6, "                                                                    \
   "\"num_key_value_heads\": 2, \"intermediate_size\": 100, \"max_position_embeddings\": 128"
 
 static void both_generations(void **state) {
   (void)state;
-  weft_network older = parse(
-      "{" LLAMA ", \"head_dim\": 16, \"torch_dtype\": \"bfloat16\", \"rope_theta\": 500000.0, \"rope_scaling\": {\"type\": \"llama3\", "
-      "\"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4, \"original_max_position_embeddings\": 16}, \"eos_token_id\": [7, 8]}");
-  weft_network newer = parse(
-      "{" LLAMA ", \"head_dim\": 16, \"dtype\": \"bfloat16\", \"rope_parameters\": {\"rope_theta\": 500000.0, \"rope_type\": \"llama3\", "
-      "\"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4, \"original_max_position_embeddings\": 16}, \"eos_token_id\": 7}");
+  weft_network older = parse("{" LLAMA
+                             ", \"head_dim\": 16, \"torch_dtype\": \"bfloat16\", \"rope_theta\": 500000.0, "
+                             "\"rope_scaling\": {\"type\": \"llama3\", "
+                             "\"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
+                             "\"original_max_position_embeddings\": 16}, \"eos_token_id\": [7, 8]}");
+  weft_network newer = parse("{" LLAMA
+                             ", \"head_dim\": 16, \"dtype\": \"bfloat16\", \"rope_parameters\": {\"rope_theta\": "
+                             "500000.0, \"rope_type\": \"llama3\", "
+                             "\"factor\": 8, \"low_freq_factor\": 1, \"high_freq_factor\": 4, "
+                             "\"original_max_position_embeddings\": 16}, \"eos_token_id\": 7}");
   assert_memory_equal(&older, &newer, sizeof older);
   assert_string_equal(older.name, "some");
   assert_int_equal(older.rope_scaling, WEFT_ROPE_LLAMA3);
@@ -129,9 +139,12 @@ static void both_generations(void **state) {
 // Keys without meaning for Weft, as files in the wild have them.
 static void harmless_keys(void **state) {
   (void)state;
-  weft_network n = parse("{" LLAMA ", \"pretraining_tp\": 1, \"use_cache\": true, \"transformers_version\": \"4.31.0\", \"attention_dropout\": 0.0, "
-                         "\"_name_or_path\": \"/somewhere/tiny-thing\", \"auto_map\": {}, \"rope_scaling\": null, \"attention_bias\": false, "
-                         "\"id2label\": {\"0\": \"a\"}, \"tie_word_embeddings\": true, \"quantization_config\": null}");
+  weft_network n = parse(
+      "{" LLAMA
+      ", \"pretraining_tp\": 1, \"use_cache\": true, \"transformers_version\": \"4.31.0\", \"attention_dropout\": 0.0, "
+      "\"_name_or_path\": \"/somewhere/tiny-thing\", \"auto_map\": {}, \"rope_scaling\": null, \"attention_bias\": "
+      "false, "
+      "\"id2label\": {\"0\": \"a\"}, \"tie_word_embeddings\": true, \"quantization_config\": null}");
   assert_string_equal(n.name, "tiny-thing");
   assert_true(n.tied);
 }

@@ -75,6 +75,7 @@ static void contradictions(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(defaults), cmocka_unit_test(names), cmocka_unit_test(contradictions)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(defaults), cmocka_unit_test(names),
+                                     cmocka_unit_test(contradictions)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,7 +104,7 @@ static void round_trip(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(exact_values), cmocka_unit_test(refusals), cmocka_unit_test(printing),
-                                     cmocka_unit_test(round_trip)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(exact_values), cmocka_unit_test(refusals),
+                                     cmocka_unit_test(printing), cmocka_unit_test(round_trip)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -62,7 +62,8 @@ static void random_texts(void **state) {
     if (!status) {
       ++accepted;
       for (size_t row = 0; row < csv.rows; ++row)
-        for (size_t column = 0; column < csv.columns; ++column) assert_true(strlen(weft_csv_field(&csv, row, column)) <= length);
+        for (size_t column = 0; column < csv.columns; ++column)
+          assert_true(strlen(weft_csv_field(&csv, row, column)) <= length);
     }
     weft_status_free(status);
     weft_csv_finish(&csv);
@@ -72,6 +73,7 @@ static void random_texts(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(fields), cmocka_unit_test(refusals), cmocka_unit_test(random_texts)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(fields), cmocka_unit_test(refusals),
+                                     cmocka_unit_test(random_texts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,10 +7,12 @@
 #include "tests/models/test.h"
 
 static void near(double value, double expected, double relative) {
-  if (!(fabs(value - expected) <= relative * fabs(expected))) fail_msg("%.10g is not %.10g within %g", value, expected, relative);
+  if (!(fabs(value - expected) <= relative * fabs(expected)))
+    fail_msg("%.10g is not %.10g within %g", value, expected, relative);
 }
 
-static const weft_parametric_law hoffmann = {.E = 1.6934, .A = 406.4, .B = 410.72, .alpha = 0.33917084, .beta = 0.2849083};
+static const weft_parametric_law hoffmann = {
+    .E = 1.6934, .A = 406.4, .B = 410.72, .alpha = 0.33917084, .beta = 0.2849083};
 
 // arXiv 2203.15556 names 40 B parameters for 5.76e23 FLOP, which is Gopher's compute.
 static void published(void **state) {
@@ -29,8 +31,11 @@ static void algorithmic_flops(void **state) {
   static const struct {
     const char *name;
     double tokens, flops;
-  } rows[] = {{"cerebras-gpt-111m", 2220933120., 2.6e18}, {"cerebras-gpt-256m", 5119082496., 1.3e19}, {"cerebras-gpt-1.3b", 26313424896., 2.8e20},
-              {"cerebras-gpt-2.7b", 53030191104., 1.1e21}, {"cerebras-gpt-13b", 257067417600., 2.3e22}};
+  } rows[] = {{"cerebras-gpt-111m", 2220933120., 2.6e18},
+              {"cerebras-gpt-256m", 5119082496., 1.3e19},
+              {"cerebras-gpt-1.3b", 26313424896., 2.8e20},
+              {"cerebras-gpt-2.7b", 53030191104., 1.1e21},
+              {"cerebras-gpt-13b", 257067417600., 2.3e22}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
     weft_network n;
     assert_ok(weft_network_read(rows[i].name, &n));
@@ -45,8 +50,10 @@ static void algorithmic_flops(void **state) {
 static void optimum_is_the_least(void **state) {
   (void)state;
   for (uint64_t i = 0; i < 500; ++i) {
-    weft_parametric_law law = {.E = 1 + weft_random_uniform(5, 0, i), .A = 100 + 900 * weft_random_uniform(5, 1, i),
-                               .B = 100 + 3000 * weft_random_uniform(5, 2, i), .alpha = 0.2 + 0.3 * weft_random_uniform(5, 3, i),
+    weft_parametric_law law = {.E = 1 + weft_random_uniform(5, 0, i),
+                               .A = 100 + 900 * weft_random_uniform(5, 1, i),
+                               .B = 100 + 3000 * weft_random_uniform(5, 2, i),
+                               .alpha = 0.2 + 0.3 * weft_random_uniform(5, 3, i),
                                .beta = 0.2 + 0.3 * weft_random_uniform(5, 4, i)};
     double flops = pow(10, 18 + 8 * weft_random_uniform(5, 5, i)), n = weft_parametric_optimum(&law, flops);
     double least = weft_parametric_loss(&law, n, flops / (6 * n));
@@ -83,7 +90,8 @@ static void optimizer_state(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(published), cmocka_unit_test(algorithmic_flops), cmocka_unit_test(optimum_is_the_least),
-                                     cmocka_unit_test(loss_falls_with_compute), cmocka_unit_test(optimizer_state)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(published), cmocka_unit_test(algorithmic_flops),
+                                     cmocka_unit_test(optimum_is_the_least), cmocka_unit_test(loss_falls_with_compute),
+                                     cmocka_unit_test(optimizer_state)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

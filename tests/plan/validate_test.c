@@ -17,7 +17,8 @@ static void own_table(void **state) {
   uint32_t exact = 0;
   for (uint32_t i = 0; i < v.count; ++i) {
     const weft_case *c = &v.cases[i];
-    if (c->verdict == WEFT_BEYOND) fail_msg("%s %s %s: %.10g, expected %.10g", c->id, c->subject, c->inputs, c->predicted, c->expected);
+    if (c->verdict == WEFT_BEYOND)
+      fail_msg("%s %s %s: %.10g, expected %.10g", c->id, c->subject, c->inputs, c->predicted, c->expected);
     if (strcmp(c->subject, "params") != 0) continue;
     ++exact;
     assert_true(c->predicted == c->expected);
@@ -54,8 +55,10 @@ static void verdicts(void **state) {
                      "e,moon,landing,when=1969,year,1969,1,0,calibrate,exact,\"x, y\"\n"
                      "f,plan,energy,gpu_hours=1;gpu_watts=100;pue=1,energy,,MWh,10,predict,published,x\n",
                      NULL, &v));
-  static const weft_verdict expected[] = {WEFT_WITHIN, WEFT_BEYOND, WEFT_NOT_COVERED, WEFT_NOT_COVERED, WEFT_NOT_COVERED, WEFT_NOT_COVERED};
-  static const char *const reasons[] = {NULL, NULL, "nobody-knows", "gpu_hours was not published", "no prediction", "no value"};
+  static const weft_verdict expected[] = {WEFT_WITHIN,      WEFT_BEYOND,      WEFT_NOT_COVERED,
+                                          WEFT_NOT_COVERED, WEFT_NOT_COVERED, WEFT_NOT_COVERED};
+  static const char *const reasons[] = {NULL,      NULL, "nobody-knows", "gpu_hours was not published", "no prediction",
+                                        "no value"};
   assert_int_equal(v.count, 6);
   for (uint32_t i = 0; i < 6; ++i) {
     assert_int_equal(v.cases[i].verdict, expected[i]);
@@ -79,7 +82,8 @@ static void verdicts(void **state) {
 
 static void areas(void **state) {
   (void)state;
-  static const char rows[] = "a,plan,x,,q,1,1,0,predict,e,s\nb,moon,x,,q,1,1,0,predict,e,s\nc,mars,x,,q,1,1,0,predict,e,s\n";
+  static const char rows[] =
+      "a,plan,x,,q,1,1,0,predict,e,s\nb,moon,x,,q,1,1,0,predict,e,s\nc,mars,x,,q,1,1,0,predict,e,s\n";
   weft_validation v;
   assert_ok(run_rows(rows, "moon,mars", &v));
   assert_int_equal(v.count, 2);
@@ -94,11 +98,15 @@ static void refuse(const char *row, const char *first, const char *second) {
 
 static void refusals(void **state) {
   (void)state;
-  refuse("a,plan,energy,gpu_hours=1;gpu_wats=1;pue=1,energy,1,MWh,1,predict,e,s\n", ":2: the input \"gpu_watts\" is missing", "");
-  refuse("a,plan,energy,gpu_hours=1;gpu_watts=1;pue=1;moon=2,energy,1,MWh,1,predict,e,s\n", ":2: unknown input \"moon\"", "nearest");
-  refuse("a,plan,energy,gpu_hours=1;gpu_hours=1,energy,1,MWh,1,predict,e,s\n", ":2: the input \"gpu_hours\" stands twice", "");
+  refuse("a,plan,energy,gpu_hours=1;gpu_wats=1;pue=1,energy,1,MWh,1,predict,e,s\n",
+         ":2: the input \"gpu_watts\" is missing", "");
+  refuse("a,plan,energy,gpu_hours=1;gpu_watts=1;pue=1;moon=2,energy,1,MWh,1,predict,e,s\n",
+         ":2: unknown input \"moon\"", "nearest");
+  refuse("a,plan,energy,gpu_hours=1;gpu_hours=1,energy,1,MWh,1,predict,e,s\n",
+         ":2: the input \"gpu_hours\" stands twice", "");
   refuse("a,plan,energy,gpu_hours,energy,1,MWh,1,predict,e,s\n", "not key=value", "gpu_hours");
-  refuse("a,plan,energy,gpu_hours=ten;gpu_watts=1;pue=1,energy,1,MWh,1,predict,e,s\n", "input \"gpu_hours\"", "\"ten\"");
+  refuse("a,plan,energy,gpu_hours=ten;gpu_watts=1;pue=1,energy,1,MWh,1,predict,e,s\n", "input \"gpu_hours\"",
+         "\"ten\"");
   refuse("a,plan,energy,gpu_hours=1;gpu_watts=1;pue=0.5,energy,1,MWh,1,predict,e,s\n", "input \"pue\"", "1 to 100");
   refuse("a,plan,energy,,energy,many,MWh,1,predict,e,s\n", ":2: expected", "\"many\"");
   refuse("a,plan,energy,,energy,1,MWh,-1,predict,e,s\n", ":2: tolerance_pct", "negative");
