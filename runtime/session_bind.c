@@ -156,7 +156,7 @@ static void find_ends(weft_session *session) {
   for (uint32_t t = 0; t < schedule->tensor_count; ++t) {
     const weft_tensor *tensor = &schedule->tensors[t];
     if (tensor->residency == WEFT_CACHE && tensor->rank == 3) session->cache_rows = tensor->shape[1];
-    if (tensor->residency != WEFT_INPUT) continue;
+    if (tensor->residency != WEFT_INPUT || tensor->slot == WEFT_NONE) continue;
     for (size_t i = 0; i < sizeof inputs / sizeof *inputs; ++i)
       if (strcmp(tensor->name, inputs[i].name) == 0) *inputs[i].tensor = t;
   }
