@@ -3,15 +3,16 @@
 // A larger micro-batch streams the weights less often; keeping all activations saves a third of the forward work; both
 // cost memory. Memory grows with the micro-batch, so for each policy the largest micro-batch that fits is found by
 // bisection over the divisors of the batch, and the policy with the smaller estimate of the step's time is taken.
+#include <math.h>
 #include <stdlib.h>
 
 #include "compiler/passes.h"
 
-// How much of the peak the arithmetic of a training step reaches; only its proportion to streaming time matters here.
-// An estimate: published training runs reach 0.26 (wafers, recomputation not counted) to 0.5 (GPUs) of the peak.
-static const double COMPUTE_EFFICIENCY = 0.35;
+// For choosing between cuts alone, where only proportions matter; both are estimates. Training reaches 0.26 (wafers) to 0.5 (GPUs)
+// of the peak in published runs; streams overlap with arithmetic, but not at the start of an iteration nor where a
+// layer's weights take longer than its arithmetic, so half of their time is taken to show.
+static const double COMPUTE_EFFICIENCY = 0.35, STREAM_SHOWS = 0.5;
 
-// About how long a step takes with this cut: arithmetic against weights over the link, whichever is longer.
 static double estimate_seconds(const weft_schedule *schedule) {
   double flops = 0, in = 0, out = 0;
   for (uint32_t s = 0; s < schedule->body; ++s) {
@@ -21,12 +22,10 @@ static double estimate_seconds(const weft_schedule *schedule) {
     if (step->kind == WEFT_STREAM_OUT) out += (double)step->bytes;
   }
   const weft_machine *machine = schedule->machine;
-  double seconds = flops / (weft_machine_peak_flops(machine, schedule->run.dtype) * COMPUTE_EFFICIENCY);
-  if (machine->io_in_bytes_per_second > 0 && in / machine->io_in_bytes_per_second > seconds)
-    seconds = in / machine->io_in_bytes_per_second;
-  if (machine->io_out_bytes_per_second > 0 && out / machine->io_out_bytes_per_second > seconds)
-    seconds = out / machine->io_out_bytes_per_second;
-  return seconds * schedule->iterations;
+  double stream = 0, compute = flops / (weft_machine_peak_flops(machine, schedule->run.dtype) * COMPUTE_EFFICIENCY);
+  if (machine->io_in_bytes_per_second > 0) stream = in / machine->io_in_bytes_per_second;
+  if (machine->io_out_bytes_per_second > 0) stream = fmax(stream, out / machine->io_out_bytes_per_second);
+  return fmax(compute + STREAM_SHOWS * stream, stream) * schedule->iterations;
 }
 
 static uint32_t list_divisors(uint32_t number, uint32_t *out) {
