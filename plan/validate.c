@@ -1,11 +1,13 @@
 #include "plan/validate.h"
 
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "base/units.h"
+#include "plan/predictors.h"
 
 const char *weft_input_text(weft_inputs *in, const char *key) {
   for (uint32_t i = 0; i < in->count; ++i) {
@@ -31,6 +33,11 @@ double weft_input_number(weft_inputs *in, const char *key, double low, double hi
   if (in->error) weft_status_free(status);
   else in->error = weft_status_prefix(status, "input \"%s\": ", key);
   return low;
+}
+
+void weft_input_known(weft_inputs *in, const char *key) {
+  for (uint32_t i = 0; i < in->count; ++i)
+    if (strcmp(in->pairs[i].key, key) == 0) in->pairs[i].asked = true;
 }
 
 static weft_status read_inputs(weft_inputs *in, weft_arena *arena, const char *text) {
@@ -67,11 +74,12 @@ static weft_status check_asked(const weft_inputs *in) {
   return NULL;
 }
 
-static void judge(weft_case *c, double predicted) {
+static void judge(weft_case *c, double predicted, bool trial) {
   c->predicted = predicted;
   double off = predicted - c->expected;
   c->error_percent = c->expected != 0 ? 100 * off / fabs(c->expected) : off == 0 ? 0 : INFINITY;
-  c->verdict = fabs(c->error_percent) <= c->tolerance_percent ? WEFT_WITHIN : WEFT_BEYOND;
+  bool within = fabs(c->error_percent) <= c->tolerance_percent;
+  c->verdict = trial ? WEFT_ON_TRIAL : within ? WEFT_WITHIN : WEFT_BEYOND;
 }
 
 static weft_status predict(weft_case *c, weft_arena *arena) {
@@ -79,19 +87,19 @@ static weft_status predict(weft_case *c, weft_arena *arena) {
   c->predicted = c->error_percent = NAN;
   weft_inputs in;
   WEFT_TRY(read_inputs(&in, arena, c->inputs));
-  weft_predictor predictor = weft_predictor_find(c->area, c->subject, c->quantity);
+  const weft_predictor *predictor = weft_predictor_find(c->area, c->subject, c->quantity);
   if (!predictor || isnan(c->expected)) {
     c->reason = predictor ? "no value was published" : "no prediction of this subject yet";
     return NULL;
   }
-  double predicted = predictor(&in);
+  double predicted = predictor->predict(&in);
   if (in.error) return in.error;
   if (in.missing) {
     c->reason = in.missing;
     return NULL;
   }
   WEFT_TRY(check_asked(&in));
-  judge(c, predicted);
+  judge(c, predicted, predictor->trial);
   return NULL;
 }
 
@@ -99,9 +107,18 @@ enum { ID, AREA, SUBJECT, INPUTS, QUANTITY, EXPECTED, UNIT, TOLERANCE, ROLE, EVI
 static const char *const column_names[COLUMN_COUNT] = {
     "id", "area", "subject", "inputs", "quantity", "expected", "unit", "tolerance_pct", "role", "evidence", "source"};
 
+static bool is_utf8(const char *text) {
+  json_t *checked = json_string(text);
+  json_decref(checked);
+  return checked != NULL;
+}
+
 static weft_status read_case(const weft_csv *table, size_t row, const size_t *columns, weft_case *out_case) {
   const char *f[COLUMN_COUNT];
-  for (int i = 0; i < COLUMN_COUNT; ++i) f[i] = weft_csv_field(table, row, columns[i]);
+  for (int i = 0; i < COLUMN_COUNT; ++i) {
+    f[i] = weft_csv_field(table, row, columns[i]);
+    if (!is_utf8(f[i])) return weft_error(WEFT_INVALID, "column %s is not UTF-8", column_names[i]);
+  }
   weft_case c = {.id = f[ID],
                  .area = f[AREA],
                  .subject = f[SUBJECT],
@@ -172,6 +189,7 @@ static weft_status run_cases(weft_validation *v, const char *areas) {
     ++v->count;
     v->within += c->verdict == WEFT_WITHIN;
     v->beyond += c->verdict == WEFT_BEYOND;
+    v->on_trial += c->verdict == WEFT_ON_TRIAL;
     v->not_covered += c->verdict == WEFT_NOT_COVERED;
   }
   return NULL;

@@ -1,6 +1,7 @@
 // Printing of a validation: cases, subjects, what is not covered.
 #include <jansson.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 typedef struct group {
   const char *area, *subject, *reason;
   uint32_t covered, beyond, not_covered;
+  bool trial;
   double sum, worst;  // of absolute errors, percent
 } group;
 
@@ -33,7 +35,8 @@ static group *make_groups(const weft_validation *v, uint32_t *out_count) {
       continue;
     }
     ++g->covered;
-    g->beyond += c->verdict == WEFT_BEYOND;
+    g->beyond += fabs(c->error_percent) > c->tolerance_percent;
+    g->trial = c->verdict == WEFT_ON_TRIAL;
     g->sum += fabs(c->error_percent);
     g->worst = fmax(g->worst, fabs(c->error_percent));
   }
@@ -45,7 +48,7 @@ static void add_columns(weft_table *table, const char *const (*columns)[2], size
 }
 
 static const char *verdict_name(weft_verdict verdict) {
-  static const char *const names[] = {"within", "OUTSIDE", "not covered"};
+  static const char *const names[] = {"within", "OUTSIDE", "on trial", "not covered"};
   return names[verdict];
 }
 
@@ -76,7 +79,7 @@ static void print_cases(const weft_validation *v, weft_table_form form, FILE *ou
 
 static void print_groups(const group *groups, uint32_t count, FILE *out) {
   static const char *const covered[][2] = {{"area", NULL}, {"subject", NULL}, {"cases", NULL}, {"outside", NULL},
-                                           {"mean error", "%"}, {"worst error", "%"}};
+                                           {"mean error", "%"}, {"worst error", "%"}, {"counts", NULL}};
   static const char *const others[][2] = {
       {"not covered: area", NULL}, {"subject", NULL}, {"cases", NULL}, {"reason", NULL}};
   weft_table *good = weft_table_create(), *bad = weft_table_create();
@@ -93,6 +96,7 @@ static void print_groups(const group *groups, uint32_t count, FILE *out) {
       weft_table_integer(good, g->beyond);
       weft_table_number(good, g->sum / g->covered, 3);
       weft_table_number(good, g->worst, 3);
+      weft_table_text(good, g->trial ? "no: on trial" : "yes");
     }
     if (!g->not_covered) continue;
     ++rows;
@@ -112,7 +116,7 @@ static void print_groups(const group *groups, uint32_t count, FILE *out) {
 static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 
 static json_t *case_json(const weft_case *c) {
-  static const char *const verdicts[] = {"within", "outside", "not_covered"};
+  static const char *const verdicts[] = {"within", "outside", "on_trial", "not_covered"};
   json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:i, s:f, s:s}", "id", c->id, "area", c->area,
                         "subject", c->subject, "inputs", c->inputs, "quantity", c->quantity, "unit", c->unit, "role",
                         c->role, "evidence", c->evidence, "source", c->source, "line", (int)c->line,
@@ -131,15 +135,16 @@ static void print_json(const weft_validation *v, const group *groups, uint32_t c
     const group *g = &groups[i];
     if (g->covered)
       json_array_append_new(
-          subjects, json_pack("{s:s, s:s, s:i, s:i, s:f, s:f}", "area", g->area, "subject", g->subject, "cases",
+          subjects, json_pack("{s:s, s:s, s:i, s:i, s:f, s:f, s:b}", "area", g->area, "subject", g->subject, "cases",
                               (int)g->covered, "outside", (int)g->beyond, "mean_error_percent", g->sum / g->covered,
-                              "worst_error_percent", g->worst));
+                              "worst_error_percent", g->worst, "on_trial", (int)g->trial));
     if (g->not_covered)
       json_array_append_new(others, json_pack("{s:s, s:s, s:i, s:s}", "area", g->area, "subject", g->subject, "cases",
                                               (int)g->not_covered, "reason", g->reason));
   }
-  json_t *summary = json_pack("{s:i, s:i, s:i, s:i}", "cases", (int)v->count, "within", (int)v->within, "outside",
-                              (int)v->beyond, "not_covered", (int)v->not_covered);
+  json_t *summary = json_pack("{s:i, s:i, s:i, s:i, s:i}", "cases", (int)v->count, "within", (int)v->within,
+                              "outside", (int)v->beyond, "on_trial", (int)v->on_trial, "not_covered",
+                              (int)v->not_covered);
   json_t *root = json_pack("{s:o, s:o, s:o, s:o}", "cases", cases, "subjects", subjects, "not_covered", others,
                            "summary", summary);
   json_dumpf(root, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
@@ -156,8 +161,8 @@ void weft_validation_print(const weft_validation *v, weft_table_form form, FILE 
     print_cases(v, form, out);
     if (form == WEFT_TABLE_TEXT) {
       print_groups(groups, count, out);
-      fprintf(out, "\n%u cases: %u within tolerance, %u outside, %u not covered\n", v->count, v->within, v->beyond,
-              v->not_covered);
+      fprintf(out, "\n%u cases: %u within tolerance, %u outside, %u on trial, %u not covered\n", v->count, v->within,
+              v->beyond, v->on_trial, v->not_covered);
     }
   }
   free(groups);

@@ -25,7 +25,7 @@ static void own_table(void **state) {
   }
   assert_int_equal(exact, 8);
   assert_true(v.within >= 47);
-  assert_int_equal(v.within + v.beyond + v.not_covered, v.count);
+  assert_int_equal(v.within + v.beyond + v.on_trial + v.not_covered, v.count);
   weft_validation_finish(&v);
   free(path);
 }
@@ -91,6 +91,26 @@ static void areas(void **state) {
   assert_refused(run_rows(rows, "mooon", &v), "no area \"mooon\"", "\"moon\"");
 }
 
+// On trial: predicted and printed, and neither a success nor a failure.
+static void trials(void **state) {
+  (void)state;
+  weft_validation v;
+  assert_ok(run_rows(
+      "a,train,weight_streaming,machine=cs2;systems=1;network=gpt2;batch=8;sequence=512;release=1,throughput,1e9,"
+      "sequence/s,1,predict,hardware,x\n"
+      "b,train,weight_streaming,machine=cs2;systems=1;network=gpt2;batch=-;sequence=512;release=,throughput,1,"
+      "sequence/s,1,predict,hardware,x\n"
+      "c,train,weight_streaming,machine=cs9;systems=1;network=gpt2;batch=1;sequence=512;release=,throughput,1,"
+      "sequence/s,1,predict,hardware,x\n",
+      NULL, &v));
+  assert_true(v.on_trial == 1 && v.not_covered == 2 && v.beyond == 0 && v.within == 0);
+  assert_int_equal(v.cases[0].verdict, WEFT_ON_TRIAL);
+  assert_true(v.cases[0].predicted > 1 && v.cases[0].error_percent < -90);
+  assert_non_null(strstr(v.cases[1].reason, "batch was not published"));
+  assert_non_null(strstr(v.cases[2].reason, "cs9"));
+  weft_validation_finish(&v);
+}
+
 static void refuse(const char *row, const char *first, const char *second) {
   weft_validation v;
   assert_refused(run_rows(row, NULL, &v), first, second);
@@ -117,6 +137,6 @@ static void refusals(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(own_table), cmocka_unit_test(verdicts), cmocka_unit_test(areas),
-                                     cmocka_unit_test(refusals)};
+                                     cmocka_unit_test(trials), cmocka_unit_test(refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,49 @@
+// For the files that predict: the inputs of one case, and the table of predictors.
+#ifndef WEFT_PLAN_PREDICTORS_H
+#define WEFT_PLAN_PREDICTORS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/memory.h"
+#include "base/status.h"
+#include "models/network.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// The first failure is kept; asking for a key marks it as known.
+typedef struct weft_inputs {
+  weft_arena *arena;        // for reasons
+  struct weft_input {
+    const char *key, *value;
+    bool asked;
+  } pairs[32];
+  uint32_t count;
+  const char *missing;      // why there is no prediction: an input not published, a network not in the zoo
+  weft_status error;        // a malformed input
+} weft_inputs;
+
+const char *weft_input_text(weft_inputs *inputs, const char *key);  // NULL where missing or after a failure
+// `low` where missing or after a failure, so that arithmetic goes on.
+double weft_input_number(weft_inputs *inputs, const char *key, double low, double high);
+void weft_input_known(weft_inputs *inputs, const char *key);        // may be there, and is not used
+// The input "network". A network that is not in the zoo leaves the case uncovered: other tables have networks that Weft
+// does not know yet.
+bool weft_input_network(weft_inputs *inputs, weft_network *out_network);
+
+typedef struct weft_predictor {
+  const char *area, *subject, *quantity;
+  double (*predict)(weft_inputs *inputs);  // in the unit of the cases
+  bool trial;  // its error is printed, and no promise yet: it does not count as covered
+} weft_predictor;
+
+const weft_predictor *weft_predictor_find(const char *area, const char *subject, const char *quantity);  // or NULL
+
+double weft_predict_weight_streaming(weft_inputs *inputs);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
