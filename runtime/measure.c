@@ -1,0 +1,141 @@
+#include "runtime/measure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/text.h"
+#include "runtime/measure_internal.h"
+
+weft_measure_options weft_measure_options_default(void) { return (weft_measure_options){.seconds = 20}; }
+
+void weft_measure_report_finish(weft_measure_report *report) {
+  free(report->device);
+  report->device = NULL;
+}
+
+typedef struct measurement {
+  const weft_backend *backend;
+  void *device;
+  measure_pool pool;
+  weft_measure_report report;
+  weft_rate *rates;
+  uint32_t rate_count;
+} measurement;
+
+static bool is_product(weft_op op) {
+  return op == WEFT_OP_LINEAR || op == WEFT_OP_LINEAR_BACKWARD_INPUT || op == WEFT_OP_LINEAR_BACKWARD_WEIGHT;
+}
+
+// Several sizes, so that memory and not a cache is measured; the best run of three.
+static weft_status measure_bandwidths(measurement *m) {
+  uint64_t columns = 4096, rows = m->pool.bytes / 8 / 4 / columns;
+  measure_point add = {.op = WEFT_OP_ADD, .dtype = WEFT_F32, .rows = rows, .in = columns};
+  measure_point load = {.op = WEFT_OP_LOAD, .dtype = WEFT_F32, .rows = rows, .in = columns, .out = rows};
+  measured result;
+  WEFT_TRY(measure_run(m->backend, m->device, &m->pool, &add, 0.3, &result));
+  m->report.memory_bytes_per_second = result.rate.bytes / result.rate.seconds;
+  WEFT_TRY(measure_run(m->backend, m->device, &m->pool, &load, 0.3, &result));
+  m->report.copy_bytes_per_second = result.rate.bytes / result.rate.seconds;
+  return NULL;
+}
+
+static weft_status measure_points(measurement *m, double seconds, weft_progress *progress) {
+  uint32_t count;
+  measure_point *points = measure_grid(&count);
+  m->rates = weft_allocate_array(count, sizeof *m->rates);
+  if (progress) weft_progress_start(progress, "calibrating", "points", count);
+  weft_status status = NULL;
+  for (uint32_t i = 0; i < count && !status; ++i) {
+    measured result;
+    status = measure_run(m->backend, m->device, &m->pool, &points[i], seconds / count, &result);
+    if (weft_status_code(status) == WEFT_INFEASIBLE) {  // too large for a pool on this computer; its neighbours serve
+      weft_status_free(status);
+      status = NULL;
+      continue;
+    }
+    if (status) {
+      status = weft_status_prefix(status, "%s %s, %llu rows: ", weft_op_name(points[i].op), weft_dtype_name(points[i].dtype),
+                                  (unsigned long long)points[i].rows);
+      break;
+    }
+    m->rates[m->rate_count++] = result.rate;
+    double *peak = &m->report.peak[points[i].dtype], quickest = result.rate.flops / result.quickest;
+    if (is_product(points[i].op) && quickest > *peak) *peak = quickest;
+    if (progress) weft_progress_update(progress, i + 1, weft_op_name(points[i].op));
+  }
+  if (progress) weft_progress_finish(progress);
+  free(points);
+  return status;
+}
+
+static weft_machine *make_machine(measurement *m) {
+  weft_machine *machine = weft_allocate(sizeof *machine);
+  const weft_measure_report *r = &m->report;
+  char disk[32];
+  *machine = weft_machine_default();
+  snprintf(machine->name, sizeof machine->name, "host");
+  weft_machine_host_identity(machine->host);
+  snprintf(machine->about, sizeof machine->about, "this computer, backend %s; disk reads %s (%.60s)", m->backend->name,
+           r->disk_bytes_per_second > 0 ? weft_text_si(r->disk_bytes_per_second, "B/s", disk) : "unknown", r->disk_note);
+  machine->kind = WEFT_ROOFLINE;
+  machine->measured = true;
+  weft_roofline *roofline = &machine->roofline;
+  *roofline = (weft_roofline){.f32_flops_per_second = r->peak[WEFT_F32], .bf16_flops_per_second = r->peak[WEFT_BF16],
+                              .f16_flops_per_second = r->peak[WEFT_F32],  // converted to f32 by the backends there are
+                              .memory_bytes = measure_memory_bytes(), .memory_bytes_per_second = r->memory_bytes_per_second,
+                              .step_seconds = r->step_seconds, .cores = r->threads, .shared_cores = true,
+                              .copy_bytes_per_second = r->copy_bytes_per_second, .compute_efficiency = 1, .memory_efficiency = 1,
+                              .rates = m->rates, .rate_count = m->rate_count};
+  m->rates = NULL;
+  // Store and device are one memory.
+  machine->io_in_bytes_per_second = machine->io_out_bytes_per_second = r->memory_bytes_per_second;
+  machine->io_latency_seconds = 0;
+  machine->store_bytes = roofline->memory_bytes;
+  machine->store_bytes_per_second = r->memory_bytes_per_second;
+  machine->max_systems = 1;
+  machine->layer_seconds = 0;
+  machine->power_watts = machine->price_usd = 0;
+  return machine;
+}
+
+static weft_status measure_all(measurement *m, const weft_measure_options *options, weft_progress *progress) {
+  uint64_t bytes = options->pool_bytes;
+  if (!bytes) {
+    double eighth = measure_memory_bytes() / 8;
+    bytes = eighth < 256.0 * (1 << 20) ? (uint64_t)eighth : 256u << 20;
+  }
+  void *memory;
+  WEFT_TRY(weft_allocate_large(bytes, "the operands of measurements", &memory));
+  measure_pool_open(&m->pool, memory, bytes);
+  m->report.device = m->backend->describe(m->device);
+  m->report.threads = (uint32_t)strtoul(m->report.device, NULL, 10);  // "2 threads, ..."
+  if (!m->report.threads) m->report.threads = 1;
+  m->report.step_seconds = measure_hand_over_seconds();
+  m->report.disk_bytes_per_second = measure_disk(m->report.disk_note, sizeof m->report.disk_note);
+  WEFT_TRY(measure_bandwidths(m));
+  return measure_points(m, options->seconds, progress);
+}
+
+weft_status weft_measure_host(const weft_backend *backend, const weft_measure_options *options, weft_progress *progress,
+                              weft_machine **out_machine, weft_measure_report *out_report) {
+  if (!(options->seconds > 0 && options->seconds <= 86400))
+    return weft_error(WEFT_INVALID, "%g seconds to measure in; more than 0 and at most 86400 is right", options->seconds);
+  measurement m = {.backend = backend};
+  WEFT_TRY(backend->open(&options->backend, &m.device));
+  weft_status status = measure_all(&m, options, progress);
+  weft_machine *machine = status ? NULL : make_machine(&m);
+  if (machine) status = weft_machine_check(machine);
+  weft_free_large(m.pool.memory);
+  free(m.rates);
+  backend->close(m.device);
+  if (status) {
+    weft_machine_destroy(machine);
+    weft_measure_report_finish(&m.report);
+    return weft_status_prefix(status, "measuring backend %s: ", backend->name);
+  }
+  *out_machine = machine;
+  *out_report = m.report;
+  return NULL;
+}
