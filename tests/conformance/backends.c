@@ -90,6 +90,12 @@ static void bytes_do_not_depend_on_threads(void **state) {
   }
 }
 
+// Attention multiplies keys that a query may not see with weights of zero, and zero times NaN is NaN: there a backend may
+// spoil more than ref, never less.
+static bool may_spoil_more(weft_op op) {
+  return op == WEFT_OP_ATTENTION || op == WEFT_OP_ATTENTION_BACKWARD || op == WEFT_OP_ATTENTION_CACHED;
+}
+
 // One bad number in the first input of numbers: ref and the backend must spoil the same results in the same way.
 static void bad_numbers_stay_visible(void **state) {
   (void)state;
@@ -118,6 +124,7 @@ static void bad_numbers_stay_visible(void **state) {
           for (uint64_t e = 0; y->kind && y->kind != SUITE_F64 && e < y->rows * y->columns; ++e) {
             float seen = suite_value(x, e / y->columns, e % y->columns), wanted = suite_value(y, e / y->columns, e % y->columns);
             spoiled += !isfinite(wanted);
+            if (may_spoil_more(cases[i].op) && !isfinite(seen)) continue;
             if (isnan(seen) != isnan(wanted) || isinf(seen) != isinf(wanted))
               fail_msg("%s, %s with %g: output %d element %llu is %g, ref has %g", backends[b]->name, cases[i].name,
                        (double)bad[k], o, (unsigned long long)e, (double)seen, (double)wanted);

@@ -234,7 +234,8 @@ void suite_run(const weft_backend *backend, void *device, suite_data *d) {
     if (d->outputs[i].kind) memcpy(d->outputs[i].memory, d->outputs[i].initial, d->outputs[i].bytes);
   }
   alias(d, &call);
-  uint64_t total = d->of->a.transposed ? d->of->in : d->of->out, step = d->of->chunk_rows ? d->of->chunk_rows : total;
+  uint64_t step = d->of->chunk_rows ? d->of->chunk_rows : 1;
+  uint64_t total = !d->of->chunk_rows ? 1 : d->of->a.transposed ? d->of->in : d->of->out;  // rows that come in chunks
   bool loads = d->of->op == WEFT_OP_LOAD || d->of->op == WEFT_OP_STORE_GRADIENT;
   weft_call whole = call;
   for (uint64_t begin = 0; begin < total; begin += step) {
