@@ -145,6 +145,29 @@ static void training_learns(void **state) {
   free(folder);
 }
 
+static weft_status keep_loss(void *context, const weft_train_record *record) {
+  ((double *)context)[record->step - 1] = record->loss;
+  return NULL;
+}
+
+// With a learning rate of next to nothing, losses differ only because the texts do.
+static void every_step_reads_other_text(void **state) {
+  fixture *f = *state;
+  char *folder = test_folder();
+  double losses[3] = {0};
+  weft_train_options options = options_of(f, folder);
+  options.rate = (weft_learning_rate){.kind = WEFT_DECAY_CONSTANT, .peak = 1e-12, .steps = 3};
+  options.record = keep_loss;
+  options.context = losses;
+  weft_store *store = NULL;
+  assert_ok(weft_store_random(&f->network, 4, &store));
+  assert_ok(weft_train(store, &options));
+  assert_true(fabs(losses[0] - losses[1]) > 1e-5 && fabs(losses[1] - losses[2]) > 1e-5 && fabs(losses[0] - losses[2]) > 1e-5);
+  weft_store_destroy(store);
+  test_remove(folder);
+  free(folder);
+}
+
 static void explosions_are_said(void **state) {
   fixture *f = *state;
   char *folder = test_folder();
@@ -235,6 +258,7 @@ static void datasets_are_read(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(resumed_is_uninterrupted, set_up, tear_down), cmocka_unit_test_setup_teardown(training_learns, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(every_step_reads_other_text, set_up, tear_down),
       cmocka_unit_test_setup_teardown(explosions_are_said, set_up, tear_down), cmocka_unit_test(learning_rates),
       cmocka_unit_test_setup_teardown(windows, set_up, tear_down), cmocka_unit_test(datasets_are_read)};
   return cmocka_run_group_tests(tests, NULL, NULL);
