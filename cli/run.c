@@ -44,6 +44,7 @@ static weft_status open_store(execution *e) {
   // A bare file of weights has no network of its own; the schedule's says what must be in it.
   weft_network network = e->schedule->network;
   weft_status none = weft_checkpoint_network(e->checkpoint, &network);
+  if (none) weft_log(WEFT_LOG_WARNING, "%s; going by the schedule's network", weft_status_message(none));
   weft_status_free(none);
   return weft_store_open(&network, e->checkpoint, run->mode == WEFT_TRAIN, run->dtype, &e->store);
 }
