@@ -116,7 +116,9 @@ static weft_status cpu_open(const weft_backend_options *options, void **out_devi
   }
   d->threads = cpu_place_threads(d->place);
   d->units = cpu_place_units(d->place);
-  d->k = cpu_kernels_choose();
+  uint32_t levels;
+  const cpu_kernels *const *all = cpu_kernels_all(&levels);
+  d->k = all[levels - 1];
 #pragma omp parallel num_threads(d->threads)
   if (omp_get_thread_num() > 0) cpu_place_bind_worker(d->place, omp_get_thread_num());
   *out_device = d;

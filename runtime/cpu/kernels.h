@@ -1,6 +1,6 @@
 // Inner loops of backend cpu: over one row, or one run of elements, of f32 in memory. kernels/kernels.c is compiled
-// once per instruction set that the processor family has (runtime/CMakeLists.txt); cpu_kernels_choose takes the best
-// one that this processor executes. Every loop adds in an order that depends on the count alone.
+// once per instruction set that the processor family has (kernels/kernels.cmake); the device takes the best one that this
+// processor executes. Every loop adds in an order that depends on the count alone.
 //
 // NaN and infinity behave as in the definitions of models/ops.h. exp is a polynomial within 2 units in the last place.
 #ifndef WEFT_RUNTIME_CPU_KERNELS_H
@@ -57,6 +57,7 @@ typedef struct cpu_kernels {
                 float *new_m, float *new_v, uint64_t count);
 } cpu_kernels;
 
-const cpu_kernels *cpu_kernels_choose(void);
+// Those that this processor executes, the best last.
+const cpu_kernels *const *cpu_kernels_all(uint32_t *out_count);
 
 #endif

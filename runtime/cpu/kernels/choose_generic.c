@@ -3,4 +3,8 @@
 
 extern const cpu_kernels cpu_kernels_generic;
 
-const cpu_kernels *cpu_kernels_choose(void) { return &cpu_kernels_generic; }
+const cpu_kernels *const *cpu_kernels_all(uint32_t *out_count) {
+  static const cpu_kernels *const all[] = {&cpu_kernels_generic};
+  *out_count = 1;
+  return all;
+}

@@ -1,13 +1,15 @@
-// Chosen by CMake on x86-64: three compilations of kernels.c, the best that the processor and system allow.
+// Chosen by CMake on x86-64: three compilations of kernels.c, those that the processor and system allow.
 #include "runtime/cpu/kernels.h"
 
 extern const cpu_kernels cpu_kernels_generic, cpu_kernels_v3, cpu_kernels_v4;
 
-const cpu_kernels *cpu_kernels_choose(void) {
+const cpu_kernels *const *cpu_kernels_all(uint32_t *out_count) {
+  static const cpu_kernels *const all[] = {&cpu_kernels_generic, &cpu_kernels_v3, &cpu_kernels_v4};
   __builtin_cpu_init();
   bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
             __builtin_cpu_supports("bmi2");
   bool v4 = v3 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
             __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  return v4 ? &cpu_kernels_v4 : v3 ? &cpu_kernels_v3 : &cpu_kernels_generic;
+  *out_count = v4 ? 3 : v3 ? 2 : 1;
+  return all;
 }
