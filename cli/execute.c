@@ -23,7 +23,8 @@ weft_status weft_cli_count(const char *option, long long value, long long low, l
   return NULL;
 }
 
-weft_status weft_cli_backend(const weft_cli_device *device, const weft_backend **out_backend, weft_backend_options *out_options) {
+weft_status weft_cli_backend(const weft_cli_device *device, const weft_backend **out_backend,
+                             weft_backend_options *out_options) {
   WEFT_TRY(weft_cli_count("threads", device->threads, 0, 4096, &out_options->threads));
   return weft_backend_find(device->backend ? device->backend : "cpu", out_backend);
 }
@@ -31,23 +32,32 @@ weft_status weft_cli_backend(const weft_cli_device *device, const weft_backend *
 weft_status weft_cli_dtype(const weft_cli_device *device, weft_dtype *out_dtype) {
   weft_dtype dtype = WEFT_F32;
   if (device->dtype) WEFT_TRY(weft_dtype_parse(device->dtype, &dtype));
-  if (!weft_dtype_computes(dtype)) return weft_error(WEFT_INVALID, "--dtype %s: expected f32, bf16 or f16", device->dtype);
+  if (!weft_dtype_computes(dtype))
+    return weft_error(WEFT_INVALID, "--dtype %s: expected f32, bf16 or f16", device->dtype);
   *out_dtype = dtype;
   return NULL;
 }
 
-// This computer as far as compiling needs it: its memory. The speeds are estimates of a core with wide vectors; they only
-// weigh keeping activations against computing them again. `weft calibrate` measures.
+// This computer as far as compiling needs it: its memory. The speeds are estimates of a core with wide vectors; they
+// only weigh keeping activations against computing them again. `weft calibrate` measures.
 static weft_machine this_computer(void) {
   weft_machine machine = weft_machine_default();
   long cores = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-  double memory = (double)(pages > 0 ? pages : 1 << 20) * (double)(page > 0 ? page : 4096), n = cores > 0 ? (double)cores : 1;
+  double memory = (double)(pages > 0 ? pages : 1 << 20) * (double)(page > 0 ? page : 4096),
+         n = cores > 0 ? (double)cores : 1;
   snprintf(machine.name, sizeof machine.name, "this-computer");
   snprintf(machine.about, sizeof machine.about, "the computer that executes, not measured");
   machine.kind = WEFT_ROOFLINE;
-  machine.roofline = (weft_roofline){.f32_flops_per_second = 5e10 * n, .f16_flops_per_second = 5e10 * n, .bf16_flops_per_second = 5e10 * n,
-                                     .memory_bytes = memory, .memory_bytes_per_second = 2e10, .cores = (uint32_t)n, .shared_cores = true,
-                                     .copy_bytes_per_second = 5e9, .compute_efficiency = 0.7, .memory_efficiency = 0.7};
+  machine.roofline = (weft_roofline){.f32_flops_per_second = 5e10 * n,
+                                     .f16_flops_per_second = 5e10 * n,
+                                     .bf16_flops_per_second = 5e10 * n,
+                                     .memory_bytes = memory,
+                                     .memory_bytes_per_second = 2e10,
+                                     .cores = (uint32_t)n,
+                                     .shared_cores = true,
+                                     .copy_bytes_per_second = 5e9,
+                                     .compute_efficiency = 0.7,
+                                     .memory_efficiency = 0.7};
   machine.io_in_bytes_per_second = machine.io_out_bytes_per_second = 5e9;
   machine.store_bytes = memory;
   machine.store_bytes_per_second = 1e10;
@@ -72,7 +82,9 @@ weft_status weft_cli_model_open(const char *path, const char *tokenizer, weft_cl
   weft_cli_model model = {0};
   weft_status status = weft_checkpoint_open(path, &model.checkpoint);
   if (!status) status = weft_checkpoint_network(model.checkpoint, &model.network);
-  if (!status) status = tokenizer ? weft_tokenizer_open(tokenizer, &model.tokenizer) : weft_tokenizer_of(model.checkpoint, path, &model.tokenizer);
+  if (!status)
+    status = tokenizer ? weft_tokenizer_open(tokenizer, &model.tokenizer)
+                       : weft_tokenizer_of(model.checkpoint, path, &model.tokenizer);
   if (status) {
     weft_cli_model_close(&model);
     return status;
@@ -87,7 +99,8 @@ void weft_cli_model_close(weft_cli_model *model) {
   *model = (weft_cli_model){0};
 }
 
-weft_status weft_cli_encode(const weft_tokenizer *tokenizer, const char *text, size_t bytes, int32_t **out_ids, uint64_t *out_count) {
+weft_status weft_cli_encode(const weft_tokenizer *tokenizer, const char *text, size_t bytes, int32_t **out_ids,
+                            uint64_t *out_count) {
   int32_t *ids = NULL;
   size_t count = 0;
   WEFT_TRY(weft_tokenizer_encode(tokenizer, text, bytes, &ids, &count));
@@ -103,13 +116,17 @@ weft_status weft_cli_encode(const weft_tokenizer *tokenizer, const char *text, s
   return NULL;
 }
 
-weft_status weft_cli_trace_open(const char *path, const weft_schedule *schedule, const weft_backend *backend, const char *device,
-                                weft_trace_writer **out_writer) {
-  weft_trace_header header = {.kind = WEFT_TRACE_MEASURED, .schedule_hash = weft_schedule_hash(schedule), .step_count = schedule->step_count,
-                              .body = schedule->body, .iterations = schedule->iterations};
+weft_status weft_cli_trace_open(const char *path, const weft_schedule *schedule, const weft_backend *backend,
+                                const char *device, weft_trace_writer **out_writer) {
+  weft_trace_header header = {.kind = WEFT_TRACE_MEASURED,
+                              .schedule_hash = weft_schedule_hash(schedule),
+                              .step_count = schedule->step_count,
+                              .body = schedule->body,
+                              .iterations = schedule->iterations};
   snprintf(header.network, sizeof header.network, "%s", schedule->network.name);
   snprintf(header.machine, sizeof header.machine, "%s", schedule->machine->name);
-  snprintf(header.maker, sizeof header.maker, "runtime %s%s%s", backend->name, device ? ", " : "", device ? device : "");
+  snprintf(header.maker, sizeof header.maker, "runtime %s%s%s", backend->name, device ? ", " : "",
+           device ? device : "");
   weft_machine_host_identity(header.timed_on);
   return weft_trace_writer_open(path, schedule, &header, out_writer);
 }

@@ -15,12 +15,17 @@ typedef struct weft_cli_device {
 } weft_cli_device;
 
 // The rows of a command's popt table for them.
-#define WEFT_CLI_BACKEND_OPTIONS(device)                                                                       \
-  {"backend", 'b', POPT_ARG_STRING, &(device).backend, 0, "cpu (default) or ref (weft backends)", "NAME"},     \
-  {"threads", 't', POPT_ARG_INT, &(device).threads, 0, "of the backend (default: all cores)", "N"}
-#define WEFT_CLI_COMPILE_OPTIONS(device)                                                                                 \
-  {"dtype", 0, POPT_ARG_STRING, &(device).dtype, 0, "of streamed weights and activations: f32 (default), bf16 or f16", "DTYPE"}, \
-  {"machine", 'm', POPT_ARG_STRING, &(device).machine, 0, "compile for this machine (default: this computer)", "MACHINE"}
+#define WEFT_CLI_BACKEND_OPTIONS(device)                                                                     \
+  {"backend", 'b', POPT_ARG_STRING, &(device).backend, 0, "cpu (default) or ref (weft backends)", "NAME"}, { \
+    "threads", 't', POPT_ARG_INT, &(device).threads, 0, "of the backend (default: all cores)", "N"           \
+  }
+#define WEFT_CLI_COMPILE_OPTIONS(device)                                                                               \
+  {"dtype", 0, POPT_ARG_STRING, &(device).dtype, 0, "of streamed weights and activations: f32 (default), bf16 or f16", \
+   "DTYPE"},                                                                                                           \
+  {                                                                                                                    \
+    "machine", 'm', POPT_ARG_STRING, &(device).machine, 0, "compile for this machine (default: this computer)",        \
+        "MACHINE"                                                                                                      \
+  }
 void weft_cli_device_finish(weft_cli_device *device);
 
 weft_status weft_cli_backend(const weft_cli_device *device, const weft_backend **out_backend,
@@ -32,7 +37,8 @@ weft_status weft_cli_compile(const weft_cli_device *device, const weft_network *
                              weft_schedule **out_schedule) WEFT_CHECKED;
 
 // Reads a whole number option that must lie in [low, high].
-weft_status weft_cli_count(const char *option, long long value, long long low, long long high, uint32_t *out_count) WEFT_CHECKED;
+weft_status weft_cli_count(const char *option, long long value, long long low, long long high,
+                           uint32_t *out_count) WEFT_CHECKED;
 
 // A checkpoint with its network, and a tokenizer where one is asked for (`tokenizer` NULL: the checkpoint's own).
 typedef struct weft_cli_model {
@@ -48,8 +54,8 @@ weft_status weft_cli_encode(const weft_tokenizer *tokenizer, const char *text, s
                             uint64_t *out_count) WEFT_CHECKED;
 
 // A trace of what `backend` measures of `schedule`. `device` (may be NULL) is the backend's line about itself.
-weft_status weft_cli_trace_open(const char *path, const weft_schedule *schedule, const weft_backend *backend, const char *device,
-                                weft_trace_writer **out_writer) WEFT_CHECKED;
+weft_status weft_cli_trace_open(const char *path, const weft_schedule *schedule, const weft_backend *backend,
+                                const char *device, weft_trace_writer **out_writer) WEFT_CHECKED;
 // Closes the writer; returns `status`, or else what closing says.
 weft_status weft_cli_trace_close(weft_trace_writer *writer, weft_status status) WEFT_CHECKED;
 

@@ -50,7 +50,8 @@ static weft_status count_tokens(const request *r, const weft_network *network, u
   if (prompt == 0) return weft_error(WEFT_INVALID, "--prompt: at least one token is needed");
   uint64_t room = prompt < network->positions ? network->positions - prompt : 0;
   if (room == 0) {
-    return weft_error(WEFT_INVALID, "--prompt: %llu tokens; %s has %u positions", (unsigned long long)prompt, network->name, network->positions);
+    return weft_error(WEFT_INVALID, "--prompt: %llu tokens; %s has %u positions", (unsigned long long)prompt,
+                      network->name, network->positions);
   }
   if (r->tokens < 0) {
     *out_tokens = room < DEFAULT_TOKENS ? (uint32_t)room : DEFAULT_TOKENS;
@@ -59,8 +60,8 @@ static weft_status count_tokens(const request *r, const weft_network *network, u
   return weft_cli_count("tokens", r->tokens, 1, (long long)room, out_tokens);
 }
 
-static weft_status compile_both(const request *r, const weft_network *network, uint32_t prompt, uint32_t tokens, weft_schedule **out_prefill,
-                                weft_schedule **out_decode) {
+static weft_status compile_both(const request *r, const weft_network *network, uint32_t prompt, uint32_t tokens,
+                                weft_schedule **out_prefill, weft_schedule **out_decode) {
   weft_run run = weft_run_default();
   run.mode = WEFT_PREFILL;
   run.sequence = prompt;
@@ -77,27 +78,31 @@ static void print_json(const request *r, const output *o, const weft_generation 
   json_t *ids = json_array();
   for (uint32_t i = 0; i < g->count; ++i) json_array_append_new(ids, json_integer(g->ids[i]));
   json_t *prompt = json_string(r->prompt);  // NULL where the argument is not UTF-8
-  json_t *root = json_pack("{s:o, s:s#, s:o, s:I, s:i, s:b, s:f, s:f, s:f}", "prompt", prompt ? prompt : json_null(), "text",
-                           o->text ? o->text : "", (int)o->bytes, "ids", ids, "prompt_tokens", (json_int_t)prompt_tokens, "tokens",
-                           (int)g->count, "ended", (int)g->ended, "prefill_seconds", g->prefill_s, "decode_seconds", g->decode_s,
-                           "decode_tokens_per_second", g->decodes ? g->decodes / g->decode_s : 0.0);
+  json_t *root =
+      json_pack("{s:o, s:s#, s:o, s:I, s:i, s:b, s:f, s:f, s:f}", "prompt", prompt ? prompt : json_null(), "text",
+                o->text ? o->text : "", (int)o->bytes, "ids", ids, "prompt_tokens", (json_int_t)prompt_tokens, "tokens",
+                (int)g->count, "ended", (int)g->ended, "prefill_seconds", g->prefill_s, "decode_seconds", g->decode_s,
+                "decode_tokens_per_second", g->decodes ? g->decodes / g->decode_s : 0.0);
   json_dumpf(root, stdout, JSON_INDENT(2));
   putchar('\n');
   json_decref(root);
 }
 
 static void report(const request *r, const output *o, const weft_generation *g, uint64_t prompt_tokens) {
-  if (r->json) print_json(r, o, g, prompt_tokens);
-  else putchar('\n');
-  weft_log(WEFT_LOG_INFO, "%llu prompt tokens in %.3g s (%.4g tokens/s), %u new ones in %.3g s (%.4g tokens/s)%s", (unsigned long long)prompt_tokens,
-           g->prefill_s, (double)prompt_tokens / g->prefill_s, g->count, g->decode_s, g->decodes ? g->decodes / g->decode_s : 0.0,
-           g->ended ? "; the text has ended" : "");
+  if (r->json)
+    print_json(r, o, g, prompt_tokens);
+  else
+    putchar('\n');
+  weft_log(WEFT_LOG_INFO, "%llu prompt tokens in %.3g s (%.4g tokens/s), %u new ones in %.3g s (%.4g tokens/s)%s",
+           (unsigned long long)prompt_tokens, g->prefill_s, (double)prompt_tokens / g->prefill_s, g->count, g->decode_s,
+           g->decodes ? g->decodes / g->decode_s : 0.0, g->ended ? "; the text has ended" : "");
 }
 
 static weft_status generate_from(const request *r, const weft_cli_model *model, const int32_t *ids, uint64_t count) {
   weft_schedule *prefill = NULL, *decode = NULL;
   weft_store *store = NULL;
-  weft_generate_options o = {.eos = r->ignore_eos ? -1 : model->network.eos, .tokenizer = model->tokenizer, .text = write_text};
+  weft_generate_options o = {
+      .eos = r->ignore_eos ? -1 : model->network.eos, .tokenizer = model->tokenizer, .text = write_text};
   if (o.eos < 0 && !r->ignore_eos) o.eos = weft_tokenizer_eos(model->tokenizer);
   WEFT_TRY(read_sampling(r, &o.sampling));
   WEFT_TRY(weft_cli_backend(&r->device, &o.backend, &o.device));
@@ -135,26 +140,35 @@ static weft_status generate(const request *r, const char *path) {
 
 static weft_status run(int argc, const char **argv) {
   weft_sampling sampling = weft_sampling_default();
-  request r = {.temperature = sampling.temperature, .top_p = sampling.top_p, .seed = (long long)sampling.seed, .tokens = -1};
+  request r = {
+      .temperature = sampling.temperature, .top_p = sampling.top_p, .seed = (long long)sampling.seed, .tokens = -1};
   struct poptOption table[] = {
       {"prompt", 'p', POPT_ARG_STRING, &r.prompt, 0, "the text to go on from", "TEXT"},
-      {"tokens", 'n', POPT_ARG_INT, &r.tokens, 0, "new tokens at most (default 128, or as many as there are positions)", "N"},
+      {"tokens", 'n', POPT_ARG_INT, &r.tokens, 0, "new tokens at most (default 128, or as many as there are positions)",
+       "N"},
       {"temperature", 0, POPT_ARG_DOUBLE, &r.temperature, 0, "divides the logits; 0 is greedy (default 0)", "X"},
       {"top-k", 0, POPT_ARG_INT, &r.top_k, 0, "draw from the K most probable tokens (default 0: all)", "K"},
-      {"top-p", 0, POPT_ARG_DOUBLE, &r.top_p, 0, "draw from the smallest set that has probability P (default 1: all)", "P"},
+      {"top-p", 0, POPT_ARG_DOUBLE, &r.top_p, 0, "draw from the smallest set that has probability P (default 1: all)",
+       "P"},
       {"seed", 0, POPT_ARG_LONGLONG, &r.seed, 0, "same seed, same text (default 1)", "N"},
       {"ignore-eos", 0, POPT_ARG_NONE, &r.ignore_eos, 0, "go on after the end-of-text token", NULL},
-      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0, "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
+      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0,
+       "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
       WEFT_CLI_BACKEND_OPTIONS(r.device),
       WEFT_CLI_COMPILE_OPTIONS(r.device),
       {"json", 0, POPT_ARG_NONE, &r.json, 0, "text, ids and times as JSON", NULL},
       POPT_TABLEEND};
   weft_cli_options options = {
-      .usage = "weft generate CHECKPOINT --prompt TEXT [--tokens N] [--temperature X] [--top-k K] [--top-p P] [--seed N] [...]",
+      .usage =
+          "weft generate CHECKPOINT --prompt TEXT [--tokens N] [--temperature X] [--top-k K] [--top-p P] [--seed N] "
+          "[...]",
       .about = "Writes text: the prompt, then what the network goes on with, token by token.",
-      .examples = "  weft generate models/tiny --prompt \"In the beginning\" --tokens 200 --temperature 0.7\n"
-                  "  weft generate smollm2.gguf --prompt \"The capital of France is\" --tokens 20 --json\n",
-      .table = table, .positional_min = 1, .positional_max = 1};
+      .examples =
+          "  weft generate models/tiny --prompt \"In the beginning\" --tokens 200 --temperature 0.7\n"
+          "  weft generate smollm2.gguf --prompt \"The capital of France is\" --tokens 20 --json\n",
+      .table = table,
+      .positional_min = 1,
+      .positional_max = 1};
   weft_status status = weft_cli_parse(&options, argc, argv);
   if (!status && !options.helped) status = generate(&r, options.positional[0]);
   weft_cli_finish(&options);

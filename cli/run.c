@@ -39,7 +39,8 @@ static weft_status open_store(execution *e) {
   const weft_run *run = &e->schedule->run;
   if (r->random && r->checkpoint) return weft_error(WEFT_INVALID, "--random and --checkpoint exclude each other");
   if (r->random) return weft_store_random(&e->schedule->network, (uint64_t)r->seed, &e->store);
-  if (!r->checkpoint) return weft_error(WEFT_INVALID, "--checkpoint is missing: a folder, a .safetensors or a .gguf file (or --random)");
+  if (!r->checkpoint)
+    return weft_error(WEFT_INVALID, "--checkpoint is missing: a folder, a .safetensors or a .gguf file (or --random)");
   WEFT_TRY(weft_checkpoint_open(r->checkpoint, &e->checkpoint));
   // A bare file of weights has no network of its own; the schedule's says what must be in it.
   weft_network network = e->schedule->network;
@@ -63,7 +64,8 @@ static weft_status read_windows(execution *e, const weft_tokenizer *tokenizer) {
   WEFT_TRY(weft_dataset_read(e->request->data, tokenizer, e->schedule->network.vocabulary, 0, &dataset));
   weft_status status = weft_dataset_check(&dataset, (uint32_t)e->tokens);
   for (uint64_t s = 0; s < e->sequences && !status; ++s)
-    weft_dataset_train(&dataset, (uint64_t)e->request->seed, s, (uint32_t)e->tokens, e->ids + s * e->tokens, e->targets + s * e->tokens);
+    weft_dataset_train(&dataset, (uint64_t)e->request->seed, s, (uint32_t)e->tokens, e->ids + s * e->tokens,
+                       e->targets + s * e->tokens);
   weft_dataset_finish(&dataset);
   return status;
 }
@@ -147,8 +149,8 @@ static void print_result(const execution *e) {
 
 static void log_device(const execution *e) {
   char *device = weft_session_describe(e->session);
-  weft_log(WEFT_LOG_INFO, "%s: %s; %u steps, %u micro-batch%s", e->backend->name, device, e->schedule->step_count, e->schedule->iterations,
-           e->schedule->iterations == 1 ? "" : "es");
+  weft_log(WEFT_LOG_INFO, "%s: %s; %u steps, %u micro-batch%s", e->backend->name, device, e->schedule->step_count,
+           e->schedule->iterations, e->schedule->iterations == 1 ? "" : "es");
   free(device);
 }
 
@@ -178,23 +180,30 @@ static weft_status execute(const request *r, const char *path) {
 static weft_status run(int argc, const char **argv) {
   request r = {.repeat = 1, .seed = 1};
   struct poptOption table[] = {
-      {"checkpoint", 'c', POPT_ARG_STRING, &r.checkpoint, 0, "weights: a folder, .safetensors or .gguf file", "DIR|FILE"},
+      {"checkpoint", 'c', POPT_ARG_STRING, &r.checkpoint, 0, "weights: a folder, .safetensors or .gguf file",
+       "DIR|FILE"},
       {"random", 0, POPT_ARG_NONE, &r.random, 0, "fresh random weights instead of a checkpoint", NULL},
       WEFT_CLI_BACKEND_OPTIONS(r.device),
       {"data", 'd', POPT_ARG_STRING, &r.data, 0, "text to read (default: random tokens)", "FILE"},
-      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0, "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
+      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0,
+       "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
       {"repeat", 0, POPT_ARG_INT, &r.repeat, 0, "runs, one row each (default 1)", "N"},
       {"seed", 0, POPT_ARG_LONGLONG, &r.seed, 0, "of random weights and of what is read (default 1)", "N"},
-      {"trace", 0, POPT_ARG_STRING, &r.trace, 0, "write a Perfetto trace of the last run (.pftrace, .pftrace.gz)", "T.pftrace"},
+      {"trace", 0, POPT_ARG_STRING, &r.trace, 0, "write a Perfetto trace of the last run (.pftrace, .pftrace.gz)",
+       "T.pftrace"},
       {"json", 0, POPT_ARG_NONE, &r.json, 0, "the result as JSON", NULL},
       {"csv", 0, POPT_ARG_NONE, &r.csv, 0, "the result as CSV", NULL},
       POPT_TABLEEND};
   weft_cli_options options = {
       .usage = "weft run S.weft --checkpoint DIR|FILE [--backend ref|cpu] [--threads N] [--trace T.pftrace] [...]",
-      .about = "Executes a schedule on this computer and measures every step. A decode schedule runs at its last position.",
-      .examples = "  weft run s.weft --checkpoint models/tiny --data book.txt --repeat 5\n"
-                  "  weft run s.weft --random --backend ref --trace out/measured.pftrace\n",
-      .table = table, .positional_min = 1, .positional_max = 1};
+      .about =
+          "Executes a schedule on this computer and measures every step. A decode schedule runs at its last position.",
+      .examples =
+          "  weft run s.weft --checkpoint models/tiny --data book.txt --repeat 5\n"
+          "  weft run s.weft --random --backend ref --trace out/measured.pftrace\n",
+      .table = table,
+      .positional_min = 1,
+      .positional_max = 1};
   weft_status status = weft_cli_parse(&options, argc, argv);
   if (!status && !options.helped) status = execute(&r, options.positional[0]);
   weft_cli_finish(&options);

@@ -17,7 +17,8 @@ typedef struct request {
 
 static void show_progress(void *context, uint64_t done) { weft_progress_update(context, done, NULL); }
 
-static void print_tokens(const request *r, const weft_cli_model *model, const int32_t *ids, const weft_score *score, weft_table *table) {
+static void print_tokens(const request *r, const weft_cli_model *model, const int32_t *ids, const weft_score *score,
+                         weft_table *table) {
   weft_table_column(table, "token", NULL);
   weft_table_column(table, "id", NULL);
   weft_table_column(table, "text", NULL);
@@ -35,8 +36,10 @@ static void print_tokens(const request *r, const weft_cli_model *model, const in
   }
 }
 
-static void print_summary(const weft_cli_model *model, const weft_score *score, uint64_t text_bytes, uint32_t window, weft_table *table) {
-  const char *columns[] = {"network", "tokens", "bytes", "window", "nll_per_token", "perplexity", "bits_per_byte", "seconds", "tokens_per_second"};
+static void print_summary(const weft_cli_model *model, const weft_score *score, uint64_t text_bytes, uint32_t window,
+                          weft_table *table) {
+  const char *columns[] = {"network",    "tokens",        "bytes",   "window",           "nll_per_token",
+                           "perplexity", "bits_per_byte", "seconds", "tokens_per_second"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; ++i) weft_table_column(table, columns[i], NULL);
   weft_table_row(table);
   weft_table_text(table, model->network.name);
@@ -52,14 +55,16 @@ static void print_summary(const weft_cli_model *model, const weft_score *score, 
 
 static weft_status choose_window(const request *r, const weft_network *network, uint64_t count, uint32_t *out_window) {
   enum { DEFAULT_WINDOW = 512 };
-  if (count < 2) return weft_error(WEFT_INVALID, "%s: %llu tokens; scoring needs two or more", r->data, (unsigned long long)count);
+  if (count < 2)
+    return weft_error(WEFT_INVALID, "%s: %llu tokens; scoring needs two or more", r->data, (unsigned long long)count);
   uint32_t window = network->positions < DEFAULT_WINDOW ? network->positions : DEFAULT_WINDOW;
   if (r->window >= 0) WEFT_TRY(weft_cli_count("window", r->window, 2, network->positions, &window));
   *out_window = count < window ? (uint32_t)count : window;
   return NULL;
 }
 
-static weft_status score_text(const request *r, const weft_cli_model *model, const int32_t *ids, uint64_t count, uint64_t text_bytes) {
+static weft_status score_text(const request *r, const weft_cli_model *model, const int32_t *ids, uint64_t count,
+                              uint64_t text_bytes) {
   weft_run run = weft_run_default();
   run.mode = WEFT_PREFILL;
   run.all_logits = true;
@@ -83,8 +88,10 @@ static weft_status score_text(const request *r, const weft_cli_model *model, con
   weft_progress_finish(&progress);
   if (!status) {
     weft_table *table = weft_table_create();
-    if (r->per_token) print_tokens(r, model, ids, &score, table);
-    else print_summary(model, &score, text_bytes, run.sequence, table);
+    if (r->per_token)
+      print_tokens(r, model, ids, &score, table);
+    else
+      print_summary(model, &score, text_bytes, run.sequence, table);
     weft_table_print(table, r->json ? WEFT_TABLE_JSON : r->csv ? WEFT_TABLE_CSV : WEFT_TABLE_TEXT, stdout);
     weft_table_destroy(table);
   }
@@ -115,10 +122,12 @@ static weft_status run(int argc, const char **argv) {
   request r = {.window = -1, .stride = -1};
   struct poptOption table[] = {
       {"data", 'd', POPT_ARG_STRING, &r.data, 0, "the text to score", "FILE"},
-      {"window", 0, POPT_ARG_INT, &r.window, 0, "tokens that are read at once (default 512, or the network's positions)", "N"},
+      {"window", 0, POPT_ARG_INT, &r.window, 0,
+       "tokens that are read at once (default 512, or the network's positions)", "N"},
       {"stride", 0, POPT_ARG_INT, &r.stride, 0, "tokens from window to window (default half a window)", "N"},
       {"per-token", 0, POPT_ARG_NONE, &r.per_token, 0, "a row for every token instead of the sum", NULL},
-      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0, "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
+      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0,
+       "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
       WEFT_CLI_BACKEND_OPTIONS(r.device),
       WEFT_CLI_COMPILE_OPTIONS(r.device),
       {"json", 0, POPT_ARG_NONE, &r.json, 0, "the result as JSON", NULL},
@@ -127,8 +136,12 @@ static weft_status run(int argc, const char **argv) {
   weft_cli_options options = {
       .usage = "weft score CHECKPOINT --data FILE [--window N] [--stride N] [...]",
       .about = "Scores a text: the mean negative log-likelihood per token in nats, and perplexity, its exponential.",
-      .examples = "  weft score models/tiny --data book.txt\n  weft score smollm2.gguf --data page.txt --window 1024 --per-token --csv\n",
-      .table = table, .positional_min = 1, .positional_max = 1};
+      .examples =
+          "  weft score models/tiny --data book.txt\n  weft score smollm2.gguf --data page.txt --window 1024 "
+          "--per-token --csv\n",
+      .table = table,
+      .positional_min = 1,
+      .positional_max = 1};
   weft_status status = weft_cli_parse(&options, argc, argv);
   if (!status && !options.helped) status = score(&r, options.positional[0]);
   weft_cli_finish(&options);

@@ -26,7 +26,7 @@ typedef struct request {
 
 typedef struct training {
   const request *request;
-  weft_cli_model model;   // checkpoint NULL: fresh weights
+  weft_cli_model model;  // checkpoint NULL: fresh weights
   weft_dataset dataset;
   weft_schedule *schedule, *validation;
   weft_store *store;
@@ -46,7 +46,8 @@ static weft_status open_model(training *t) {
   WEFT_TRY(weft_network_read(r->network, &t->model.network));
   enum { BYTES = 256, SPECIAL = 8 };
   if (!r->tokenizer && t->model.network.vocabulary > BYTES + SPECIAL) {
-    return weft_error(WEFT_INVALID, "--tokenizer is missing: %s has a vocabulary of %u, not of bytes", t->model.network.name, t->model.network.vocabulary);
+    return weft_error(WEFT_INVALID, "--tokenizer is missing: %s has a vocabulary of %u, not of bytes",
+                      t->model.network.name, t->model.network.vocabulary);
   }
   return weft_tokenizer_open(r->tokenizer ? r->tokenizer : "bytes", &t->model.tokenizer);
 }
@@ -89,7 +90,8 @@ static weft_status compile_both(training *t) {
   WEFT_TRY(weft_cli_count("batch", r->batch, 1, 1 << 20, &run.batch));
   WEFT_TRY(weft_cli_count("sequence", r->sequence, 1, t->model.network.positions, &run.sequence));
   WEFT_TRY(weft_cli_count("accumulate", r->accumulate, 0, run.batch, &accumulate));
-  if (accumulate && run.batch % accumulate != 0) return weft_error(WEFT_INVALID, "--accumulate %u does not divide the batch of %u", accumulate, run.batch);
+  if (accumulate && run.batch % accumulate != 0)
+    return weft_error(WEFT_INVALID, "--accumulate %u does not divide the batch of %u", accumulate, run.batch);
   run.micro_batch = accumulate ? run.batch / accumulate : 0;
   WEFT_TRY(weft_cli_dtype(&r->device, &run.dtype));
   if (r->optimizer) WEFT_TRY(weft_optimizer_parse(r->optimizer, &run.optimizer));
@@ -109,7 +111,8 @@ static weft_status read_rate(const request *r, weft_learning_rate *out_rate) {
   WEFT_TRY(weft_cli_count("steps", r->steps, 1, 1 << 30, &steps));
   warmup = steps / 20 < 100 ? steps / 20 : 100;
   if (r->warmup >= 0) WEFT_TRY(weft_cli_count("warmup", r->warmup, 0, steps, &warmup));
-  *out_rate = (weft_learning_rate){.peak = r->rate, .floor = r->least_rate >= 0 ? r->least_rate : r->rate / 10, .warmup = warmup, .steps = steps};
+  *out_rate = (weft_learning_rate){
+      .peak = r->rate, .floor = r->least_rate >= 0 ? r->least_rate : r->rate / 10, .warmup = warmup, .steps = steps};
   if (r->decay_kind) WEFT_TRY(weft_decay_kind_parse(r->decay_kind, &out_rate->kind));
   return weft_learning_rate_check(out_rate);
 }
@@ -130,7 +133,10 @@ static weft_status read_options(training *t) {
   WEFT_TRY(in_range("beta1", r->beta1, 0, 0.999999));
   WEFT_TRY(in_range("beta2", r->beta2, 0, 0.999999999));
   WEFT_TRY(in_range("epsilon", r->epsilon, 1e-30, 1));
-  o->update = (weft_update){.beta1 = (float)r->beta1, .beta2 = (float)r->beta2, .epsilon = (float)r->epsilon, .decay = (float)r->decay,
+  o->update = (weft_update){.beta1 = (float)r->beta1,
+                            .beta2 = (float)r->beta2,
+                            .epsilon = (float)r->epsilon,
+                            .decay = (float)r->decay,
                             .clip_norm = (float)r->clip};
   WEFT_TRY(weft_cli_count("save-every", r->save_every, 0, 1 << 30, &save_every));
   WEFT_TRY(weft_cli_count("val-every", r->validate_every, 0, 1 << 30, &validate_every));
@@ -151,9 +157,10 @@ static json_t *facts_of(const training *t) {
   const weft_run *run = &t->schedule->run;
   char hash[24];
   snprintf(hash, sizeof hash, "%016" PRIx64, t->dataset.hash);
-  return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:I, s:f}", "data_hash", hash, "batch", (int)run->batch, "sequence", (int)run->sequence,
-                   "micro_batch", (int)t->schedule->micro_batch, "dtype", weft_dtype_name(run->dtype), "optimizer",
-                   weft_optimizer_name(run->optimizer), "seed", (json_int_t)run->seed, "validation", t->request->validation);
+  return json_pack("{s:s, s:i, s:i, s:i, s:s, s:s, s:I, s:f}", "data_hash", hash, "batch", (int)run->batch, "sequence",
+                   (int)run->sequence, "micro_batch", (int)t->schedule->micro_batch, "dtype",
+                   weft_dtype_name(run->dtype), "optimizer", weft_optimizer_name(run->optimizer), "seed",
+                   (json_int_t)run->seed, "validation", t->request->validation);
 }
 
 static weft_status compare_facts(const char *path, json_t *before, json_t *now) {
@@ -163,7 +170,8 @@ static weft_status compare_facts(const char *path, json_t *before, json_t *now) 
     json_t *old = json_object_get(before, key);
     if (json_equal(old, value)) continue;
     char *was = json_dumps(old ? old : json_null(), JSON_ENCODE_ANY), *is = json_dumps(value, JSON_ENCODE_ANY);
-    weft_status status = weft_error(WEFT_INVALID, "%s: the run that is resumed had %s %s, this one has %s", path, key, was, is);
+    weft_status status =
+        weft_error(WEFT_INVALID, "%s: the run that is resumed had %s %s, this one has %s", path, key, was, is);
     free(is);
     free(was);
     return status;
@@ -205,8 +213,8 @@ static weft_status note_step(void *context, const weft_train_record *record) {
   if (!isnan(record->validation_loss)) t->validation_loss = record->validation_loss;
   char note[160], validation[48] = "";
   if (!isnan(t->validation_loss)) snprintf(validation, sizeof validation, ", validation %.4f", t->validation_loss);
-  snprintf(note, sizeof note, "loss %.4f%s, rate %.2e, norm %.3f, %.0f tokens/s", record->loss, validation, record->learning_rate,
-           record->gradient_norm, (double)record->tokens / record->seconds);
+  snprintf(note, sizeof note, "loss %.4f%s, rate %.2e, norm %.3f, %.0f tokens/s", record->loss, validation,
+           record->learning_rate, record->gradient_norm, (double)record->tokens / record->seconds);
   weft_progress_update(&t->progress, record->step, note);
   return NULL;
 }
@@ -214,15 +222,18 @@ static weft_status note_step(void *context, const weft_train_record *record) {
 static void print_result(const training *t) {
   const request *r = t->request;
   weft_table *table = weft_table_create();
-  const char *columns[] = {"steps", "tokens", "first_loss", "last_loss", "validation_loss", "seconds", "tokens_per_second"};
+  const char *columns[] = {"steps",           "tokens",  "first_loss",       "last_loss",
+                           "validation_loss", "seconds", "tokens_per_second"};
   for (size_t i = 0; i < sizeof columns / sizeof *columns; ++i) weft_table_column(table, columns[i], NULL);
   weft_table_row(table);
   weft_table_integer(table, (int64_t)t->last.step);
   weft_table_integer(table, (int64_t)t->tokens);
   weft_table_number(table, t->first.loss, 6);
   weft_table_number(table, t->last.loss, 6);
-  if (isnan(t->validation_loss)) weft_table_text(table, NULL);
-  else weft_table_number(table, t->validation_loss, 6);
+  if (isnan(t->validation_loss))
+    weft_table_text(table, NULL);
+  else
+    weft_table_number(table, t->validation_loss, 6);
   weft_table_number(table, t->seconds, 4);
   weft_table_number(table, (double)t->tokens / t->seconds, 4);
   weft_table_print(table, r->json ? WEFT_TABLE_JSON : r->csv ? WEFT_TABLE_CSV : WEFT_TABLE_TEXT, stdout);
@@ -261,8 +272,9 @@ static weft_status prepare(training *t) {
   o->dataset = &t->dataset;
   o->record = note_step;
   o->context = t;
-  weft_log(WEFT_LOG_INFO, "%s, %" PRIu64 " parameters; %" PRIu64 " tokens to train on, %" PRIu64 " to validate", t->model.network.name,
-           weft_network_parameters(&t->model.network), t->dataset.train_count, t->dataset.count - t->dataset.train_count);
+  weft_log(WEFT_LOG_INFO, "%s, %" PRIu64 " parameters; %" PRIu64 " tokens to train on, %" PRIu64 " to validate",
+           t->model.network.name, weft_network_parameters(&t->model.network), t->dataset.train_count,
+           t->dataset.count - t->dataset.train_count);
   return NULL;
 }
 
@@ -270,12 +282,15 @@ static weft_status check_request(const request *r) {
   if (!r->output) return weft_error(WEFT_INVALID, "-o is missing: the folder for weights, state and loss.csv");
   if (!r->data) return weft_error(WEFT_INVALID, "--data is missing: the text to train on");
   int sources = (r->network != NULL) + (r->checkpoint != NULL);
-  if (!r->resume && sources != 1) return weft_error(WEFT_INVALID, "give one of --network (fresh weights) and --checkpoint (go on with trained ones)");
+  if (!r->resume && sources != 1)
+    return weft_error(WEFT_INVALID, "give one of --network (fresh weights) and --checkpoint (go on with trained ones)");
   char *state = weft_format("%s/optimizer.safetensors", r->output);
   bool there = weft_file_exists(state);
   free(state);
-  if (r->resume && !there) return weft_error(WEFT_INVALID, "--resume: %s has no optimizer.safetensors to go on from", r->output);
-  if (!r->resume && there) return weft_error(WEFT_INVALID, "%s has a training run already: --resume it, or give another folder", r->output);
+  if (r->resume && !there)
+    return weft_error(WEFT_INVALID, "--resume: %s has no optimizer.safetensors to go on from", r->output);
+  if (!r->resume && there)
+    return weft_error(WEFT_INVALID, "%s has a training run already: --resume it, or give another folder", r->output);
   return NULL;
 }
 
@@ -285,7 +300,8 @@ static weft_status train(const request *r) {
   weft_status status = prepare(&t);
   if (!status) status = run_training(&t);
   if (!status) print_result(&t);
-  if (!status) weft_log(WEFT_LOG_INFO, "wrote %s: config.json, model.safetensors, optimizer.safetensors, loss.csv", r->output);
+  if (!status)
+    weft_log(WEFT_LOG_INFO, "wrote %s: config.json, model.safetensors, optimizer.safetensors, loss.csv", r->output);
   weft_store_destroy(t.store);
   weft_dataset_finish(&t.dataset);
   weft_schedule_destroy(t.validation);
@@ -296,10 +312,23 @@ static weft_status train(const request *r) {
 
 static weft_status run(int argc, const char **argv) {
   weft_update update = weft_update_default();
-  request r = {.rate = 1e-3, .least_rate = -1, .decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .epsilon = 1e-8, .clip = (double)update.clip_norm,
-               .validation = 0.05, .seed = 1, .steps = 1000, .batch = 8, .sequence = 128, .warmup = -1, .validation_runs = 8};
+  request r = {.rate = 1e-3,
+               .least_rate = -1,
+               .decay = 0.1,
+               .beta1 = 0.9,
+               .beta2 = 0.95,
+               .epsilon = 1e-8,
+               .clip = (double)update.clip_norm,
+               .validation = 0.05,
+               .seed = 1,
+               .steps = 1000,
+               .batch = 8,
+               .sequence = 128,
+               .warmup = -1,
+               .validation_runs = 8};
   struct poptOption table[] = {
-      {"network", 'n', POPT_ARG_STRING, &r.network, 0, "fresh weights for this network: a name, folder or config.json", "NETWORK"},
+      {"network", 'n', POPT_ARG_STRING, &r.network, 0, "fresh weights for this network: a name, folder or config.json",
+       "NETWORK"},
       {"checkpoint", 'c', POPT_ARG_STRING, &r.checkpoint, 0, "go on with these weights", "DIR|FILE"},
       {"data", 'd', POPT_ARG_STRING, &r.data, 0, "the text to train on", "FILE"},
       {"output", 'o', POPT_ARG_STRING, &r.output, 0, "folder for weights, state and loss.csv", "DIR"},
@@ -319,8 +348,10 @@ static weft_status run(int argc, const char **argv) {
       {"epsilon", 0, POPT_ARG_DOUBLE, &r.epsilon, 0, "of AdamW (default 1e-8)", "X"},
       {"clip", 0, POPT_ARG_DOUBLE, &r.clip, 0, "greatest gradient norm; 0: no clipping (default 1)", "X"},
       {"seed", 0, POPT_ARG_LONGLONG, &r.seed, 0, "of fresh weights and of what is read (default 1)", "N"},
-      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0, "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's, or bytes)", "FILE"},
-      {"val", 0, POPT_ARG_DOUBLE, &r.validation, 0, "part of the text kept for validation (default 0.05; 0: none)", "X"},
+      {"tokenizer", 0, POPT_ARG_STRING, &r.tokenizer, 0,
+       "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's, or bytes)", "FILE"},
+      {"val", 0, POPT_ARG_DOUBLE, &r.validation, 0, "part of the text kept for validation (default 0.05; 0: none)",
+       "X"},
       {"val-every", 0, POPT_ARG_INT, &r.validate_every, 0, "steps between validations (default: at the end only)", "N"},
       {"val-runs", 0, POPT_ARG_INT, &r.validation_runs, 0, "batches per validation (default 8)", "N"},
       {"save-every", 0, POPT_ARG_INT, &r.save_every, 0, "steps between checkpoints (default: at the end only)", "N"},
@@ -334,16 +365,20 @@ static weft_status run(int argc, const char **argv) {
       POPT_TABLEEND};
   weft_cli_options options = {
       .usage = "weft train --network NETWORK|--checkpoint C --data FILE -o DIR [--steps N] [--resume] [...]",
-      .about = "Trains a network on a text. A run that is stopped and resumed ends with the same bytes as one that was not.",
-      .examples = "  weft train --network models/tiny/config.json --data book.txt -o out/tiny --steps 2000 --batch 16 --save-every 500\n"
-                  "  weft train --data book.txt -o out/tiny --steps 2000 --batch 16 --save-every 500 --resume\n"
-                  "  weft train --checkpoint models/tiny --data book.txt -o out/more --steps 50 --lr 1e-4\n",
+      .about =
+          "Trains a network on a text. A run that is stopped and resumed ends with the same bytes as one that was not.",
+      .examples =
+          "  weft train --network models/tiny/config.json --data book.txt -o out/tiny --steps 2000 --batch 16 "
+          "--save-every 500\n"
+          "  weft train --data book.txt -o out/tiny --steps 2000 --batch 16 --save-every 500 --resume\n"
+          "  weft train --checkpoint models/tiny --data book.txt -o out/more --steps 50 --lr 1e-4\n",
       .table = table};
   weft_status status = weft_cli_parse(&options, argc, argv);
   if (!status && !options.helped) status = train(&r);
   weft_cli_finish(&options);
   weft_cli_device_finish(&r.device);
-  char *texts[] = {r.network, r.checkpoint, r.data, r.output, r.tokenizer, r.decay_kind, r.optimizer, r.save_dtype, r.trace, r.write_schedule};
+  char *texts[] = {r.network,    r.checkpoint, r.data,       r.output, r.tokenizer,
+                   r.decay_kind, r.optimizer,  r.save_dtype, r.trace,  r.write_schedule};
   for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) free(texts[i]);
   return status;
 }

@@ -13,11 +13,11 @@ extern "C" {
 #endif
 
 typedef struct weft_dataset {
-  int32_t *ids;         // release with weft_dataset_finish
+  int32_t *ids;  // release with weft_dataset_finish
   uint64_t count;
-  uint64_t train_count; // ids[0 .. train_count) are trained on, the rest is for validation
-  uint64_t bytes;       // of the text
-  uint64_t hash;        // of the text
+  uint64_t train_count;  // ids[0 .. train_count) are trained on, the rest is for validation
+  uint64_t bytes;        // of the text
+  uint64_t hash;         // of the text
 } weft_dataset;
 
 // `validation` in [0, 0.5] is the part of the tokens kept for it. WEFT_INVALID: an empty file, or a token beyond
@@ -30,9 +30,11 @@ void weft_dataset_finish(weft_dataset *dataset);  // takes a zeroed one
 weft_status weft_dataset_check(const weft_dataset *dataset, uint32_t tokens) WEFT_CHECKED;
 
 // Window `index` of the training part: ids (tokens), and targets (tokens), each the id that comes next.
-void weft_dataset_train(const weft_dataset *dataset, uint64_t seed, uint64_t index, uint32_t tokens, int32_t *ids, int32_t *targets);
+void weft_dataset_train(const weft_dataset *dataset, uint64_t seed, uint64_t index, uint32_t tokens, int32_t *ids,
+                        int32_t *targets);
 // Window `index` of `count` spread evenly over the validation part.
-void weft_dataset_validate(const weft_dataset *dataset, uint64_t index, uint64_t count, uint32_t tokens, int32_t *ids, int32_t *targets);
+void weft_dataset_validate(const weft_dataset *dataset, uint64_t index, uint64_t count, uint32_t tokens, int32_t *ids,
+                           int32_t *targets);
 
 #ifdef __cplusplus
 }

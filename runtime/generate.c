@@ -66,24 +66,27 @@ static weft_status write_text(generator *g, uint32_t prompt_count) {
 static weft_status check_schedules(const weft_generate_options *o, uint32_t prompt_count) {
   if (prompt_count == 0) return weft_error(WEFT_INVALID, "generation needs a prompt of at least one token");
   const weft_run *prefill = &o->prefill->run, *decode = o->decode ? &o->decode->run : NULL;
-  if (prefill->mode != WEFT_PREFILL || prefill->batch != 1 || prefill->sequence != prompt_count || prefill->all_logits) {
-    return weft_error(WEFT_INVALID, "generation from %u tokens needs a prefill schedule of batch 1, sequence %u and the last logits",
+  if (prefill->mode != WEFT_PREFILL || prefill->batch != 1 || prefill->sequence != prompt_count ||
+      prefill->all_logits) {
+    return weft_error(WEFT_INVALID,
+                      "generation from %u tokens needs a prefill schedule of batch 1, sequence %u and the last logits",
                       prompt_count, prompt_count);
   }
   if (o->tokens > 1 && (!decode || decode->mode != WEFT_DECODE || decode->batch != 1)) {
     return weft_error(WEFT_INVALID, "generation of %u tokens needs a decode schedule of batch 1", o->tokens);
   }
   if (decode && o->tokens > 1 && (uint64_t)prompt_count + o->tokens - 1 > decode->sequence) {
-    return weft_error(WEFT_INVALID, "a prompt of %u tokens and %u new ones do not fit a KV cache with room for %u", prompt_count,
-                      o->tokens, decode->sequence);
+    return weft_error(WEFT_INVALID, "a prompt of %u tokens and %u new ones do not fit a KV cache with room for %u",
+                      prompt_count, o->tokens, decode->sequence);
   }
   return weft_sampling_check(&o->sampling);
 }
 
-weft_status weft_generate(weft_store *store, const weft_generate_options *options, const int32_t *prompt, uint32_t prompt_count,
-                          weft_generation *out_generation) {
+weft_status weft_generate(weft_store *store, const weft_generate_options *options, const int32_t *prompt,
+                          uint32_t prompt_count, weft_generation *out_generation) {
   WEFT_TRY(check_schedules(options, prompt_count));
-  generator g = {.options = options, .vocabulary = weft_store_network(store)->vocabulary,
+  generator g = {.options = options,
+                 .vocabulary = weft_store_network(store)->vocabulary,
                  .stream = {.emit = options->text, .context = options->context}};
   g.logits = weft_allocate_array(g.vocabulary, sizeof *g.logits);
   g.generation.ids = weft_allocate_array(options->tokens, sizeof *g.generation.ids);

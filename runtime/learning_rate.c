@@ -19,14 +19,16 @@ weft_status weft_decay_kind_parse(const char *name, weft_decay_kind *out_kind) {
 }
 
 weft_status weft_learning_rate_check(const weft_learning_rate *rate) {
-  if (!(rate->peak > 0 && rate->peak <= 10)) return weft_error(WEFT_INVALID, "learning rate %g must be greater than 0 and at most 10", rate->peak);
+  if (!(rate->peak > 0 && rate->peak <= 10))
+    return weft_error(WEFT_INVALID, "learning rate %g must be greater than 0 and at most 10", rate->peak);
   if (!(rate->floor >= 0 && rate->floor <= rate->peak)) {
-    return weft_error(WEFT_INVALID, "the least learning rate %g must be from 0 to the greatest, %g", rate->floor, rate->peak);
+    return weft_error(WEFT_INVALID, "the least learning rate %g must be from 0 to the greatest, %g", rate->floor,
+                      rate->peak);
   }
   if (rate->steps == 0) return weft_error(WEFT_INVALID, "training needs at least one step");
   if (rate->warmup > rate->steps) {
-    return weft_error(WEFT_INVALID, "a warm-up of %llu steps is longer than the %llu steps of training", (unsigned long long)rate->warmup,
-                      (unsigned long long)rate->steps);
+    return weft_error(WEFT_INVALID, "a warm-up of %llu steps is longer than the %llu steps of training",
+                      (unsigned long long)rate->warmup, (unsigned long long)rate->steps);
   }
   return NULL;
 }

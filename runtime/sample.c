@@ -20,7 +20,9 @@ struct weft_sampler {
   double *weights;        // of the kept ones; the largest is 1
 };
 
-weft_sampling weft_sampling_default(void) { return (weft_sampling){.temperature = 0, .top_k = 0, .top_p = 1, .seed = 1}; }
+weft_sampling weft_sampling_default(void) {
+  return (weft_sampling){.temperature = 0, .top_k = 0, .top_p = 1, .seed = 1};
+}
 
 weft_status weft_sampling_check(const weft_sampling *sampling) {
   if (!(sampling->temperature >= 0 && sampling->temperature <= 100)) {
@@ -83,7 +85,8 @@ static weft_status best_of(const float *logits, uint32_t count, uint32_t *out_be
     if (isnan(logits[i])) return weft_error(WEFT_FAILED, "the logit of token %u is not a number", i);
     if (logits[i] > logits[best]) best = i;
   }
-  if (isinf(logits[best])) return weft_error(WEFT_FAILED, "the largest logit, of token %u, is %g", best, (double)logits[best]);
+  if (isinf(logits[best]))
+    return weft_error(WEFT_FAILED, "the largest logit, of token %u, is %g", best, (double)logits[best]);
   *out_best = best;
   return NULL;
 }

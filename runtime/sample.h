@@ -1,9 +1,9 @@
 // Choosing the next token from logits.
 //
-// In this order: logits are divided by the temperature; the top_k largest are kept; of their softmax the smallest set of
-// most probable tokens whose probabilities reach top_p is kept (nucleus sampling, Holtzman et al., arXiv:1904.09751); one
-// token is drawn. Temperature 0 is greedy: the largest logit, the smaller id where two are equal. A draw is a
-// pure function of (seed, index), so the same seed gives the same text.
+// In this order: logits are divided by the temperature; the top_k largest are kept; of their softmax the smallest set
+// of most probable tokens whose probabilities reach top_p is kept (nucleus sampling, Holtzman et al.,
+// arXiv:1904.09751); one token is drawn. Temperature 0 is greedy: the largest logit, the smaller id where two are
+// equal. A draw is a pure function of (seed, index), so the same seed gives the same text.
 //
 // Threads: a sampler belongs to one thread at a time.
 #ifndef WEFT_RUNTIME_SAMPLE_H
@@ -34,7 +34,8 @@ void weft_sampler_destroy(weft_sampler *sampler);                               
 
 // The token drawn from logits (vocabulary of them). `index` counts draws, from 0. WEFT_FAILED when a logit is NaN or
 // all are minus infinity.
-weft_status weft_sampler_draw(weft_sampler *sampler, const float *logits, uint64_t index, int32_t *out_token) WEFT_CHECKED;
+weft_status weft_sampler_draw(weft_sampler *sampler, const float *logits, uint64_t index,
+                              int32_t *out_token) WEFT_CHECKED;
 
 #ifdef __cplusplus
 }

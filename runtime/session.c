@@ -10,7 +10,8 @@
 #include "runtime/session_internal.h"
 
 weft_update weft_update_default(void) {
-  return (weft_update){.learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .decay = 0.1f, .clip_norm = 1};
+  return (weft_update){
+      .learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .decay = 0.1f, .clip_norm = 1};
 }
 
 // ---- create and destroy ----
@@ -29,12 +30,15 @@ static const char *difference(const weft_network *a, const weft_network *b) {
       a->rope_original_positions != b->rope_original_positions) {
     return "rotary embedding";
   }
-  if (a->embedding_scale != b->embedding_scale || a->logit_scale != b->logit_scale || a->attention_scale != b->attention_scale) return "scales";
+  if (a->embedding_scale != b->embedding_scale || a->logit_scale != b->logit_scale ||
+      a->attention_scale != b->attention_scale)
+    return "scales";
   uint32_t count = weft_network_parameter_tensors(a);
   if (count != weft_network_parameter_tensors(b)) return "parameters";
   for (uint32_t i = 0; i < count; ++i) {
     weft_parameter p = weft_network_parameter(a, i), q = weft_network_parameter(b, i);
-    if (p.role != q.role || p.layer != q.layer || p.shape[0] != q.shape[0] || p.shape[1] != q.shape[1]) return "shapes of parameters";
+    if (p.role != q.role || p.layer != q.layer || p.shape[0] != q.shape[0] || p.shape[1] != q.shape[1])
+      return "shapes of parameters";
   }
   return NULL;
 }
@@ -43,11 +47,12 @@ static weft_status check_match(const weft_schedule *schedule, const weft_store *
   const weft_network *network = weft_store_network(store);
   const char *what = difference(&schedule->network, network);
   if (what) {
-    return weft_error(WEFT_INVALID, "the schedule is for %s and the weights are of %s: they differ in %s", schedule->network.name,
-                      network->name, what);
+    return weft_error(WEFT_INVALID, "the schedule is for %s and the weights are of %s: they differ in %s",
+                      schedule->network.name, network->name, what);
   }
   if (schedule->run.systems > 1) {
-    return weft_error(WEFT_INVALID, "the schedule is for %u systems; this computer executes one (more can only be simulated)",
+    return weft_error(WEFT_INVALID,
+                      "the schedule is for %u systems; this computer executes one (more can only be simulated)",
                       schedule->run.systems);
   }
   return NULL;
@@ -104,8 +109,8 @@ char *weft_session_describe(const weft_session *session) { return session->backe
 static weft_status check_range(const char *what, const int32_t *values, uint64_t count, int64_t low, int64_t high) {
   for (uint64_t i = 0; i < count; ++i) {
     if (values[i] >= low && values[i] < high) continue;
-    return weft_error(WEFT_INVALID, "%s %llu is %d; it must be from %lld to %lld", what, (unsigned long long)i, values[i],
-                      (long long)low, (long long)high - 1);
+    return weft_error(WEFT_INVALID, "%s %llu is %d; it must be from %lld to %lld", what, (unsigned long long)i,
+                      values[i], (long long)low, (long long)high - 1);
   }
   return NULL;
 }
@@ -120,7 +125,8 @@ static weft_status check_feed(const weft_session *session, const weft_feed *feed
     if (!feed->targets) return weft_error(WEFT_INVALID, "a training run needs targets");
     WEFT_TRY(check_range("target", feed->targets, count, -1, network->vocabulary));
   }
-  if (session->types != WEFT_NONE && feed->types) WEFT_TRY(check_range("token type", feed->types, count, 0, network->type_vocabulary));
+  if (session->types != WEFT_NONE && feed->types)
+    WEFT_TRY(check_range("token type", feed->types, count, 0, network->type_vocabulary));
   uint64_t room = session->cache_rows ? session->cache_rows : per_sequence;
   if (feed->position > room || per_sequence > room - feed->position) {
     return weft_error(WEFT_INVALID, "position %llu and %llu more tokens do not fit the schedule's room for %llu",
@@ -131,14 +137,17 @@ static weft_status check_feed(const weft_session *session, const weft_feed *feed
 
 static void write_inputs(weft_session *session) {
   const weft_feed *feed = session->feed;
-  uint64_t first = session->iteration * session->tokens, per_sequence = session->tokens / session->schedule->micro_batch;
+  uint64_t first = session->iteration * session->tokens,
+           per_sequence = session->tokens / session->schedule->micro_batch;
   size_t bytes = (size_t)session->tokens * sizeof(int32_t);
   if (session->ids != WEFT_NONE) memcpy(session->views[session->ids].data, feed->ids + first, bytes);
   if (session->targets != WEFT_NONE) memcpy(session->views[session->targets].data, feed->targets + first, bytes);
   if (session->types != WEFT_NONE) {
     int32_t *types = session->views[session->types].data;
-    if (feed->types) memcpy(types, feed->types + first, bytes);
-    else memset(types, 0, bytes);
+    if (feed->types)
+      memcpy(types, feed->types + first, bytes);
+    else
+      memset(types, 0, bytes);
   }
   if (session->positions == WEFT_NONE) return;
   int32_t *positions = session->views[session->positions].data;
@@ -148,10 +157,15 @@ static void write_inputs(weft_session *session) {
 static void set_scalars(weft_session *session, uint64_t targets) {
   const weft_update *update = &session->feed->update;
   for (uint32_t w = 0; w < WEFT_WORKERS; ++w) {
-    session->workers[w].scalars = (weft_scalars){
-        .position = session->feed->position, .loss_scale = targets ? (float)(1.0 / (double)targets) : 0,
-        .learning_rate = update->learning_rate, .beta1 = update->beta1, .beta2 = update->beta2, .epsilon = update->epsilon,
-        .decay = update->decay, .step = weft_store_steps(session->store) + 1, .gradient_scale = 0};
+    session->workers[w].scalars = (weft_scalars){.position = session->feed->position,
+                                                 .loss_scale = targets ? (float)(1.0 / (double)targets) : 0,
+                                                 .learning_rate = update->learning_rate,
+                                                 .beta1 = update->beta1,
+                                                 .beta2 = update->beta2,
+                                                 .epsilon = update->epsilon,
+                                                 .decay = update->decay,
+                                                 .step = weft_store_steps(session->store) + 1,
+                                                 .gradient_scale = 0};
   }
 }
 
@@ -172,7 +186,8 @@ static double sum_of_losses(const weft_session *session) {
 
 // ---- run ----
 
-static weft_status run_iterations(weft_session *session, const weft_trace_sink *sink, double *out_loss, uint64_t *out_ns) {
+static weft_status run_iterations(weft_session *session, const weft_trace_sink *sink, double *out_loss,
+                                  uint64_t *out_ns) {
   const weft_schedule *schedule = session->schedule;
   session->origin_ns = weft_clock_ns();
   for (session->iteration = 0; session->iteration < schedule->iterations; ++session->iteration) {
@@ -190,7 +205,8 @@ static weft_status run_iterations(weft_session *session, const weft_trace_sink *
   return NULL;
 }
 
-weft_status weft_session_run(weft_session *session, const weft_feed *feed, const weft_trace_sink *sink, weft_outcome *out_outcome) {
+weft_status weft_session_run(weft_session *session, const weft_feed *feed, const weft_trace_sink *sink,
+                             weft_outcome *out_outcome) {
   WEFT_TRY(check_feed(session, feed));
   uint64_t targets = count_targets(session, feed), ns = 0;
   double loss = 0;
@@ -201,7 +217,8 @@ weft_status weft_session_run(weft_session *session, const weft_feed *feed, const
   if (status) return status;
   bool training = session->schedule->run.mode == WEFT_TRAIN;
   if (training && !feed->skip_update) weft_store_set_steps(session->store, weft_store_steps(session->store) + 1);
-  *out_outcome = (weft_outcome){.loss = targets ? loss / (double)targets : 0, .seconds = (double)ns * 1e-9,
+  *out_outcome = (weft_outcome){.loss = targets ? loss / (double)targets : 0,
+                                .seconds = (double)ns * 1e-9,
                                 .gradient_norm = training ? weft_session_norm(session) : 0};
   return NULL;
 }
@@ -214,8 +231,9 @@ static weft_status unknown_tensor(const weft_schedule *schedule, const char *nam
   for (uint32_t t = 0; t < schedule->tensor_count; ++t)
     if (schedule->tensors[t].slot != WEFT_NONE) names[count++] = schedule->tensors[t].name;
   const char *nearest = weft_nearest(name, names, count);
-  weft_status status = weft_error(WEFT_INVALID, "the schedule has no tensor \"%s\" on the device; the nearest name is \"%s\"", name,
-                                  nearest ? nearest : "(none)");
+  weft_status status =
+      weft_error(WEFT_INVALID, "the schedule has no tensor \"%s\" on the device; the nearest name is \"%s\"", name,
+                 nearest ? nearest : "(none)");
   free(names);
   return status;
 }
@@ -235,12 +253,13 @@ weft_status weft_session_read(const weft_session *session, const char *name, flo
   const weft_view *view = &session->views[found];
   if (view->dtype == WEFT_I32) return weft_error(WEFT_INVALID, "tensor \"%s\" holds token numbers, not values", name);
   if (count != view->rows * view->columns) {
-    return weft_error(WEFT_INVALID, "tensor \"%s\" has %llu values, not %llu", name, (unsigned long long)(view->rows * view->columns),
-                      (unsigned long long)count);
+    return weft_error(WEFT_INVALID, "tensor \"%s\" has %llu values, not %llu", name,
+                      (unsigned long long)(view->rows * view->columns), (unsigned long long)count);
   }
   size_t row_bytes = (size_t)view->stride * weft_dtype_block_bytes(view->dtype);
   for (uint64_t r = 0; r < view->rows; ++r) {
-    weft_dtype_to_f32(view->dtype, (const uint8_t *)view->data + r * row_bytes, out + r * view->columns, (size_t)view->columns);
+    weft_dtype_to_f32(view->dtype, (const uint8_t *)view->data + r * row_bytes, out + r * view->columns,
+                      (size_t)view->columns);
   }
   return NULL;
 }

@@ -23,18 +23,11 @@ static void weight_operand(weft_op op, int *out_input, int *out_output) {
   *out_input = *out_output = WEFT_NO_OPERAND;
   switch (op) {
     case WEFT_OP_LOAD:
-    case WEFT_OP_STORE_GRADIENT:
-      *out_input = *out_output = 0;
-      break;
+    case WEFT_OP_STORE_GRADIENT: *out_input = *out_output = 0; break;
     case WEFT_OP_LINEAR:
-    case WEFT_OP_LINEAR_BACKWARD_INPUT:
-      *out_input = 1;
-      break;
-    case WEFT_OP_LINEAR_BACKWARD_WEIGHT:
-      *out_output = 0;
-      break;
-    default:
-      break;
+    case WEFT_OP_LINEAR_BACKWARD_INPUT: *out_input = 1; break;
+    case WEFT_OP_LINEAR_BACKWARD_WEIGHT: *out_output = 0; break;
+    default: break;
   }
 }
 
@@ -56,17 +49,19 @@ static weft_status check_room(const weft_schedule *schedule, uint32_t index) {
   const weft_tensor *tensor = &schedule->tensors[index];
   uint64_t needed = weft_tensor_bytes(tensor), room = schedule->slots[tensor->slot].host_bytes;
   if (tensor->chunk_rows != 0) {
-    needed = (uint64_t)ring_of(schedule, index) * tensor->chunk_rows * columns_of(tensor) * weft_dtype_block_bytes(tensor->dtype);
+    needed = (uint64_t)ring_of(schedule, index) * tensor->chunk_rows * columns_of(tensor) *
+             weft_dtype_block_bytes(tensor->dtype);
   }
   if (needed <= room) return NULL;
-  return weft_error(WEFT_INVALID, "schedule: tensor %u (%s) needs %llu bytes of slot %u, which has %llu", index, tensor->name,
-                    (unsigned long long)needed, tensor->slot, (unsigned long long)room);
+  return weft_error(WEFT_INVALID, "schedule: tensor %u (%s) needs %llu bytes of slot %u, which has %llu", index,
+                    tensor->name, (unsigned long long)needed, tensor->slot, (unsigned long long)room);
 }
 
 static const weft_tensor *cache_named(const weft_schedule *schedule, const char *name) {
   for (uint32_t t = 0; t < schedule->tensor_count; ++t) {
     const weft_tensor *tensor = &schedule->tensors[t];
-    if (tensor->residency == WEFT_CACHE && tensor->parent == WEFT_NONE && strcmp(tensor->name, name) == 0) return tensor;
+    if (tensor->residency == WEFT_CACHE && tensor->parent == WEFT_NONE && strcmp(tensor->name, name) == 0)
+      return tensor;
   }
   return NULL;
 }
@@ -82,7 +77,8 @@ static weft_status borrow_caches(weft_session *session, weft_session *caches) {
     for (uint32_t d = 0; same && d < tensor->rank; ++d) same = other->shape[d] == tensor->shape[d];
     if (!same) {
       return weft_error(WEFT_INVALID,
-                        "the KV cache \"%s\" cannot be shared: the other schedule has %s; compile both with the same batch, dtype and "
+                        "the KV cache \"%s\" cannot be shared: the other schedule has %s; compile both with the same "
+                        "batch, dtype and "
                         "room (context)",
                         tensor->name, other ? "one of another shape" : "none of that name");
     }
@@ -97,12 +93,14 @@ static weft_status make_slots(weft_session *session, weft_session *caches) {
   session->slots = weft_allocate_array(schedule->slot_count, sizeof *session->slots);
   session->borrowed = weft_allocate_array(schedule->slot_count, sizeof *session->borrowed);
   for (uint32_t t = 0; t < schedule->tensor_count; ++t) {
-    if (schedule->tensors[t].slot != WEFT_NONE && schedule->tensors[t].parent == WEFT_NONE) WEFT_TRY(check_room(schedule, t));
+    if (schedule->tensors[t].slot != WEFT_NONE && schedule->tensors[t].parent == WEFT_NONE)
+      WEFT_TRY(check_room(schedule, t));
   }
   if (caches) WEFT_TRY(borrow_caches(session, caches));
   for (uint32_t s = 0; s < schedule->slot_count; ++s) {
     if (session->borrowed[s]) continue;
-    if (schedule->slots[s].host_bytes > SIZE_MAX) return weft_error(WEFT_FAILED, "slot %u is larger than memory can address", s);
+    if (schedule->slots[s].host_bytes > SIZE_MAX)
+      return weft_error(WEFT_FAILED, "slot %u is larger than memory can address", s);
     WEFT_TRY(weft_allocate_large((size_t)schedule->slots[s].host_bytes, "a slot of the schedule", &session->slots[s]));
   }
   return NULL;
@@ -112,15 +110,10 @@ static weft_status make_slots(weft_session *session, weft_session *caches) {
 
 static weft_status view_at_store(weft_session *session, const weft_tensor *tensor, weft_view *out_view) {
   switch (tensor->residency) {
-    case WEFT_STORE_PARAMETER:
-      *out_view = weft_store_parameter(session->store, tensor->parameter);
-      return NULL;
-    case WEFT_STORE_GRADIENT:
-      return weft_store_gradient(session->store, tensor->parameter, out_view);
-    case WEFT_STORE_MOMENT1:
-      return weft_store_moment(session->store, tensor->parameter, 1, out_view);
-    case WEFT_STORE_MOMENT2:
-      return weft_store_moment(session->store, tensor->parameter, 2, out_view);
+    case WEFT_STORE_PARAMETER: *out_view = weft_store_parameter(session->store, tensor->parameter); return NULL;
+    case WEFT_STORE_GRADIENT: return weft_store_gradient(session->store, tensor->parameter, out_view);
+    case WEFT_STORE_MOMENT1: return weft_store_moment(session->store, tensor->parameter, 1, out_view);
+    case WEFT_STORE_MOMENT2: return weft_store_moment(session->store, tensor->parameter, 2, out_view);
     default:
       *out_view = (weft_view){0};  // scalars belong to their step
       return NULL;
@@ -137,11 +130,15 @@ static weft_status make_views(weft_session *session) {
       continue;
     }
     uint64_t column = 0;
-    for (uint32_t v = t; schedule->tensors[v].parent != WEFT_NONE; v = schedule->tensors[v].parent) column += schedule->tensors[v].column;
+    for (uint32_t v = t; schedule->tensors[v].parent != WEFT_NONE; v = schedule->tensors[v].parent)
+      column += schedule->tensors[v].column;
     const weft_tensor *root = &schedule->tensors[weft_session_root(schedule, t)];
     uint8_t *base = session->slots[root->slot];
-    session->views[t] = (weft_view){.data = base + column * weft_dtype_block_bytes(root->dtype), .dtype = tensor->dtype,
-                                    .rows = rows_of(tensor), .columns = columns_of(tensor), .stride = columns_of(root)};
+    session->views[t] = (weft_view){.data = base + column * weft_dtype_block_bytes(root->dtype),
+                                    .dtype = tensor->dtype,
+                                    .rows = rows_of(tensor),
+                                    .columns = columns_of(tensor),
+                                    .stride = columns_of(root)};
   }
   return NULL;
 }
@@ -150,8 +147,13 @@ static weft_status make_views(weft_session *session) {
 
 static void find_ends(weft_session *session) {
   const weft_schedule *schedule = session->schedule;
-  const struct { const char *name; uint32_t *tensor; } inputs[] = {
-      {"ids", &session->ids}, {"positions", &session->positions}, {"targets", &session->targets}, {"types", &session->types}};
+  const struct {
+    const char *name;
+    uint32_t *tensor;
+  } inputs[] = {{"ids", &session->ids},
+                {"positions", &session->positions},
+                {"targets", &session->targets},
+                {"types", &session->types}};
   session->ids = session->positions = session->targets = session->types = session->loss = WEFT_NONE;
   for (uint32_t t = 0; t < schedule->tensor_count; ++t) {
     const weft_tensor *tensor = &schedule->tensors[t];
@@ -200,8 +202,8 @@ weft_status weft_session_bind(weft_session *session, weft_session *caches) {
 // ---- calls ----
 
 // Rows [begin, end) of a weight, which lie in the ring's part for this chunk where the slot is a ring.
-static weft_view chunk_rows(const weft_session *session, const weft_step *step, uint32_t tensor, uint32_t chunk, uint64_t begin,
-                            uint64_t end) {
+static weft_view chunk_rows(const weft_session *session, const weft_step *step, uint32_t tensor, uint32_t chunk,
+                            uint64_t begin, uint64_t end) {
   weft_view view = session->views[tensor];
   uint64_t ring_rows = session->schedule->tensors[tensor].chunk_rows;
   uint64_t first = ring_rows ? (chunk % step->ring) * ring_rows : begin;
@@ -219,8 +221,10 @@ static uint64_t compute_bytes(const weft_session *session, const weft_step *step
   if (step->op != WEFT_OP_ATTENTION_CACHED || step->attributes.batch == 0) return step->bytes;
   uint64_t room = call->inputs[1].rows / step->attributes.batch, unread = 0;
   uint64_t seen = session->feed->position + step->rows / step->attributes.batch;
-  if (seen < step->attributes.context && seen < room) unread = (step->attributes.context < room ? step->attributes.context : room) - seen;
-  uint64_t bytes = 2 * unread * step->attributes.batch * call->inputs[1].columns * weft_dtype_block_bytes(call->inputs[1].dtype);
+  if (seen < step->attributes.context && seen < room)
+    unread = (step->attributes.context < room ? step->attributes.context : room) - seen;
+  uint64_t bytes =
+      2 * unread * step->attributes.batch * call->inputs[1].columns * weft_dtype_block_bytes(call->inputs[1].dtype);
   return bytes < step->bytes ? step->bytes - bytes : step->bytes;
 }
 
@@ -234,10 +238,8 @@ static uint64_t moved_bytes(const weft_session *session, const weft_step *step, 
     case WEFT_OP_STORE_GRADIENT:
       for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) bytes += view_bytes(&call->inputs[i]);
       return bytes;
-    case WEFT_OP_EMBED_BACKWARD:
-      return view_bytes(&call->inputs[1]);
-    default:
-      return chunk + 1 == step->chunks ? compute_bytes(session, step, call) : 0;
+    case WEFT_OP_EMBED_BACKWARD: return view_bytes(&call->inputs[1]);
+    default: return chunk + 1 == step->chunks ? compute_bytes(session, step, call) : 0;
   }
 }
 
@@ -261,19 +263,22 @@ uint64_t weft_session_call(weft_session *session, uint32_t number, uint32_t chun
   bool stream = step->op == WEFT_OP_LOAD || step->op == WEFT_OP_STORE_GRADIENT;
   for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) {
     if (step->inputs[i] == WEFT_NONE || (stream && i > 0 && chunk != bias_chunk)) continue;
-    out_call->inputs[i] = i != weight_input ? session->views[step->inputs[i]]
-                                            : chunk_rows(session, step, step->inputs[i], chunk, out_call->row_begin, out_call->row_end);
+    out_call->inputs[i] =
+        i != weight_input ? session->views[step->inputs[i]]
+                          : chunk_rows(session, step, step->inputs[i], chunk, out_call->row_begin, out_call->row_end);
   }
   bool at_store = false;
   for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) {
     if (step->outputs[i] == WEFT_NONE) continue;
     at_store = at_store || schedule->tensors[step->outputs[i]].residency == WEFT_STORE_GRADIENT;
     if (stream && i > 0 && chunk != bias_chunk) continue;
-    out_call->outputs[i] = i != weight_output ? session->views[step->outputs[i]]
-                                              : chunk_rows(session, step, step->outputs[i], chunk, out_call->row_begin, out_call->row_end);
+    out_call->outputs[i] =
+        i != weight_output ? session->views[step->outputs[i]]
+                           : chunk_rows(session, step, step->outputs[i], chunk, out_call->row_begin, out_call->row_end);
   }
   if (step->op == WEFT_OP_SQUARE_SUM) {
-    out_call->outputs[0] = (weft_view){.data = &session->square_sums[number], .dtype = WEFT_F64, .rows = 1, .columns = 1, .stride = 1};
+    out_call->outputs[0] =
+        (weft_view){.data = &session->square_sums[number], .dtype = WEFT_F64, .rows = 1, .columns = 1, .stride = 1};
   }
   // Gradients at the store gather over micro-batches; what is on the device begins anew with each.
   out_call->accumulate = step->attributes.accumulate || (at_store && session->iteration > 0);

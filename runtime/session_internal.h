@@ -18,9 +18,9 @@ typedef struct weft_worker {
   bool started;
   uint32_t *steps[WEFT_QUEUE_COUNT];  // numbers of this worker's steps by queue, rising; NULL for others' queues
   uint32_t counts[WEFT_QUEUE_COUNT];
-  uint32_t next[WEFT_QUEUE_COUNT];    // first one not yet begun in this iteration
-  weft_scalars scalars;               // own copy: gradient_scale (0: not known yet) is set while others read theirs
-  weft_trace_event *events;           // of this iteration, in the order in which they ended
+  uint32_t next[WEFT_QUEUE_COUNT];  // first one not yet begun in this iteration
+  weft_scalars scalars;             // own copy: gradient_scale (0: not known yet) is set while others read theirs
+  weft_trace_event *events;         // of this iteration, in the order in which they ended
   uint32_t event_count;
 } weft_worker;
 
@@ -29,28 +29,28 @@ struct weft_session {
   weft_store *store;
   const weft_backend *backend;
   void *device;
-  void **slots;            // memory of every slot
-  bool *borrowed;          // the slot belongs to the session that shares its caches
-  weft_view *views;        // of every tensor; of a ring: of its first chunk
-  uint32_t *owners;        // per slot: root of the tensor that the slot holds when an iteration has ended
-  uint32_t *lanes;         // per step: 0 or 1, which half of a double-buffered stream
-  double *square_sums;     // per step: what a SQUARE_SUM step found
+  void **slots;         // memory of every slot
+  bool *borrowed;       // the slot belongs to the session that shares its caches
+  weft_view *views;     // of every tensor; of a ring: of its first chunk
+  uint32_t *owners;     // per slot: root of the tensor that the slot holds when an iteration has ended
+  uint32_t *lanes;      // per step: 0 or 1, which half of a double-buffered stream
+  double *square_sums;  // per step: what a SQUARE_SUM step found
   uint32_t ids, positions, targets, types, loss;  // tensors, WEFT_NONE where the schedule has none
-  uint64_t tokens;         // ids of one iteration
-  uint64_t cache_rows;     // room per sequence in the KV cache; 0: no cache
+  uint64_t tokens;                                // ids of one iteration
+  uint64_t cache_rows;                            // room per sequence in the KV cache; 0: no cache
 
   weft_worker workers[WEFT_WORKERS];
 
   // Guarded by `lock`; `changed` is signalled after every change that somebody may wait for.
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  uint32_t waiting;        // threads in `changed`
-  uint32_t *done;          // per step: chunks ended in this iteration
-  uint64_t ticket;         // rises when an iteration may begin
-  uint32_t working;        // started workers that have not ended it yet
+  uint32_t waiting;  // threads in `changed`
+  uint32_t *done;    // per step: chunks ended in this iteration
+  uint64_t ticket;   // rises when an iteration may begin
+  uint32_t working;  // started workers that have not ended it yet
   uint32_t square_sums_left;
   bool quit;
-  weft_status failure;     // the first one; everybody stops
+  weft_status failure;  // the first one; everybody stops
 
   // Of the run; written by the caller's thread between iterations.
   const weft_feed *feed;
@@ -60,7 +60,8 @@ struct weft_session {
 
 // session_bind.c
 weft_status weft_session_bind(weft_session *session, weft_session *caches) WEFT_CHECKED;
-// Fills in all but the scalars of the call that runs chunk `chunk` of `step`; returns the bytes that it moves or touches.
+// Fills in all but the scalars of the call that runs chunk `chunk` of `step`; returns the bytes that it moves or
+// touches.
 uint64_t weft_session_call(weft_session *session, uint32_t step, uint32_t chunk, weft_call *out_call);
 uint32_t weft_session_root(const weft_schedule *schedule, uint32_t tensor);  // the tensor that is no view
 

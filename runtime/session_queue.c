@@ -10,12 +10,9 @@
 // Which worker runs a queue.
 static uint32_t worker_of(weft_queue queue) {
   switch (queue) {
-    case WEFT_QUEUE_COMPUTE:
-      return 0;
-    case WEFT_QUEUE_STREAM_IN:
-      return 1;
-    default:
-      return 2;
+    case WEFT_QUEUE_COMPUTE: return 0;
+    case WEFT_QUEUE_STREAM_IN: return 1;
+    default: return 2;
   }
 }
 
@@ -31,7 +28,9 @@ static void tell(weft_session *session) {
   if (session->waiting > 0) pthread_cond_broadcast(&session->changed);
 }
 
-static bool ended(const weft_session *session, uint32_t step) { return session->done[step] == session->schedule->steps[step].chunks; }
+static bool ended(const weft_session *session, uint32_t step) {
+  return session->done[step] == session->schedule->steps[step].chunks;
+}
 
 // A chunk waits for its partner: the consumer for the same chunk, the producer for room in the ring.
 static bool partner_allows(const weft_session *session, uint32_t number, uint32_t chunk) {
@@ -125,7 +124,8 @@ static void finish_chunk(weft_session *session, uint32_t number, uint32_t chunk,
     weft_status_free(status);
   }
   session->done[number] = chunk + 1;
-  if (session->schedule->steps[number].op == WEFT_OP_SQUARE_SUM && session->square_sums_left > 0) --session->square_sums_left;
+  if (session->schedule->steps[number].op == WEFT_OP_SQUARE_SUM && session->square_sums_left > 0)
+    --session->square_sums_left;
   tell(session);
   pthread_mutex_unlock(&session->lock);
 }
@@ -149,8 +149,11 @@ static weft_status compute(weft_session *session, weft_worker *worker, const wef
 static void run_step(weft_worker *worker, uint32_t number) {
   weft_session *session = worker->session;
   const weft_step *step = &session->schedule->steps[number];
-  weft_trace_event event = {.step = number, .iteration = session->iteration, .queue = step->queue,
-                            .lane = (uint8_t)session->lanes[number], .flops = done_flops(session, step)};
+  weft_trace_event event = {.step = number,
+                            .iteration = session->iteration,
+                            .queue = step->queue,
+                            .lane = (uint8_t)session->lanes[number],
+                            .flops = done_flops(session, step)};
   for (uint32_t chunk = 0; chunk < step->chunks; ++chunk) {
     if (chunk > 0 && !wait_for_chunk(session, number, chunk)) return;
     weft_call call;
@@ -199,7 +202,8 @@ weft_status weft_session_start(weft_session *session) {
     session->workers[w].lane = w;
     session->workers[w].events = weft_allocate_array(schedule->step_count, sizeof(weft_trace_event));
     for (int q = 0; q < WEFT_QUEUE_COUNT; ++q) {
-      if (worker_of((weft_queue)q) == w) session->workers[w].steps[q] = weft_allocate_array(schedule->step_count, sizeof(uint32_t));
+      if (worker_of((weft_queue)q) == w)
+        session->workers[w].steps[q] = weft_allocate_array(schedule->step_count, sizeof(uint32_t));
     }
   }
   for (uint32_t s = 0; s < schedule->step_count; ++s) {

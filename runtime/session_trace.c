@@ -6,7 +6,8 @@
 
 static weft_status report_events(const weft_session *session, const weft_trace_sink *sink) {
   for (uint32_t w = 0; w < WEFT_WORKERS; ++w)
-    for (uint32_t e = 0; e < session->workers[w].event_count; ++e) WEFT_TRY(sink->event(sink->context, &session->workers[w].events[e]));
+    for (uint32_t e = 0; e < session->workers[w].event_count; ++e)
+      WEFT_TRY(sink->event(sink->context, &session->workers[w].events[e]));
   return NULL;
 }
 
@@ -14,7 +15,8 @@ static weft_status report_events(const weft_session *session, const weft_trace_s
 
 static weft_status report_rate(const weft_trace_sink *sink, weft_counter counter, const weft_trace_event *event) {
   if (event->end_ns <= event->start_ns) return NULL;
-  WEFT_TRY(sink->counter(sink->context, counter, event->start_ns, (double)event->bytes / (double)(event->end_ns - event->start_ns)));
+  WEFT_TRY(sink->counter(sink->context, counter, event->start_ns,
+                         (double)event->bytes / (double)(event->end_ns - event->start_ns)));
   return sink->counter(sink->context, counter, event->end_ns, 0);
 }
 

@@ -16,7 +16,8 @@ static uint64_t elements_of(const weft_parameter *parameter) {
 static weft_view view_of(const weft_parameter *parameter, weft_dtype dtype, void *data) {
   bool matrix = parameter->rank == 2;
   uint64_t columns = matrix ? parameter->shape[1] : parameter->shape[0];
-  return (weft_view){.data = data, .dtype = dtype, .rows = matrix ? parameter->shape[0] : 1, .columns = columns, .stride = columns};
+  return (weft_view){
+      .data = data, .dtype = dtype, .rows = matrix ? parameter->shape[0] : 1, .columns = columns, .stride = columns};
 }
 
 static weft_store *store_create(const weft_network *network, bool training) {
@@ -82,8 +83,8 @@ static weft_status fill_from_checkpoint(weft_store *store, const weft_checkpoint
   return NULL;
 }
 
-weft_status weft_store_open(const weft_network *network, const weft_checkpoint *checkpoint, bool training, weft_dtype dtype,
-                            weft_store **out_store) {
+weft_status weft_store_open(const weft_network *network, const weft_checkpoint *checkpoint, bool training,
+                            weft_dtype dtype, weft_store **out_store) {
   assert(weft_dtype_computes(dtype));
   weft_store *store = store_create(network, training);
   weft_status status = fill_from_checkpoint(store, checkpoint, dtype);
@@ -101,10 +102,8 @@ static bool is_norm_weight(weft_parameter_role role) {
     case WEFT_NORM1_WEIGHT:
     case WEFT_NORM2_WEIGHT:
     case WEFT_FINAL_NORM_WEIGHT:
-    case WEFT_TRANSFORM_NORM_WEIGHT:
-      return true;
-    default:
-      return false;
+    case WEFT_TRANSFORM_NORM_WEIGHT: return true;
+    default: return false;
   }
 }
 
@@ -164,7 +163,8 @@ weft_status weft_store_gradient(weft_store *store, uint32_t index, weft_view *ou
 
 weft_status weft_store_moment(weft_store *store, uint32_t index, int which, weft_view *out_view) {
   assert(which == 1 || which == 2);
-  return asked_for(store, index, which == 1 ? "first moment" : "second moment", &store->entries[index].moments[which - 1], out_view);
+  return asked_for(store, index, which == 1 ? "first moment" : "second moment",
+                   &store->entries[index].moments[which - 1], out_view);
 }
 
 uint64_t weft_store_steps(const weft_store *store) { return store->steps; }

@@ -7,10 +7,10 @@
 typedef struct weft_store_entry {
   weft_parameter parameter;
   uint64_t elements;
-  weft_view view;     // into `owned`, or into the checkpoint's mapping
-  void *owned;        // NULL where the checkpoint maps the parameter
-  void *gradient;     // f32; NULL until asked for
-  void *moments[2];   // f32; NULL until asked for
+  weft_view view;    // into `owned`, or into the checkpoint's mapping
+  void *owned;       // NULL where the checkpoint maps the parameter
+  void *gradient;    // f32; NULL until asked for
+  void *moments[2];  // f32; NULL until asked for
 } weft_store_entry;
 
 struct weft_store {

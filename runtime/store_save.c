@@ -82,11 +82,14 @@ static weft_status save_state(const weft_store *store, const char *directory) {
   for (uint32_t i = 0; i < store->count && !status; ++i) {
     const weft_store_entry *entry = &store->entries[i];
     const weft_parameter *parameter = &entry->parameter;
-    if (!store->training) status = weft_error(WEFT_INVALID, "%s: a store opened for inference has no state to save", directory);
+    if (!store->training)
+      status = weft_error(WEFT_INVALID, "%s: a store opened for inference has no state to save", directory);
     tensors[count++] = saved(weft_arena_format(&names, "w.%s", parameter->name), parameter, WEFT_F32, entry->view.data);
     if (!entry->moments[0] || !entry->moments[1]) continue;
-    tensors[count++] = saved(weft_arena_format(&names, "m.%s", parameter->name), parameter, WEFT_F32, entry->moments[0]);
-    tensors[count++] = saved(weft_arena_format(&names, "v.%s", parameter->name), parameter, WEFT_F32, entry->moments[1]);
+    tensors[count++] =
+        saved(weft_arena_format(&names, "m.%s", parameter->name), parameter, WEFT_F32, entry->moments[0]);
+    tensors[count++] =
+        saved(weft_arena_format(&names, "v.%s", parameter->name), parameter, WEFT_F32, entry->moments[1]);
   }
   if (!status) {
     tensors[count++] = (weft_saved_tensor){.name = "step", .dtype = WEFT_F64, .rank = 1, .shape = {1}, .data = &steps};
@@ -109,15 +112,16 @@ weft_status weft_store_save(const weft_store *store, const char *directory, weft
 }
 
 // Copies one f32 tensor of the file over `out`, if it is what the parameter needs.
-static weft_status restore(const weft_checkpoint *file, const char *prefix, const weft_parameter *parameter, void *out) {
+static weft_status restore(const weft_checkpoint *file, const char *prefix, const weft_parameter *parameter,
+                           void *out) {
   char *name = weft_format("%s%s", prefix, parameter->name);
   weft_stored_tensor tensor = {0};
   weft_status status = weft_checkpoint_find(file, name, &tensor);
   bool same = !status && tensor.dtype == WEFT_F32 && tensor.rank == parameter->rank;
   for (uint32_t d = 0; same && d < tensor.rank; ++d) same = tensor.shape[d] == parameter->shape[d];
   if (!status && !same) {
-    status = weft_error(WEFT_INVALID, "%s: %s is %s of rank %u; an f32 tensor with the shape of %s is needed", tensor.file, name,
-                        weft_dtype_name(tensor.dtype), tensor.rank, parameter->name);
+    status = weft_error(WEFT_INVALID, "%s: %s is %s of rank %u; an f32 tensor with the shape of %s is needed",
+                        tensor.file, name, weft_dtype_name(tensor.dtype), tensor.rank, parameter->name);
   }
   if (!status) memcpy(out, tensor.data, (size_t)tensor.bytes);
   free(name);
@@ -155,7 +159,8 @@ static weft_status resume_from(weft_store *store, const weft_checkpoint *file) {
 }
 
 weft_status weft_store_resume(weft_store *store, const char *directory) {
-  if (!store->training) return weft_error(WEFT_INVALID, "%s: a store opened for inference cannot resume training", directory);
+  if (!store->training)
+    return weft_error(WEFT_INVALID, "%s: a store opened for inference cannot resume training", directory);
   char *path = weft_format("%s/optimizer.safetensors", directory);
   weft_checkpoint *file = NULL;
   weft_status status = weft_checkpoint_open(path, &file);

@@ -14,7 +14,8 @@ static uint32_t length_of(unsigned char first) {
   return 0;
 }
 
-// Whether `next` may follow the `count` bytes that are kept; overlong forms, surrogates and values beyond U+10FFFF may not.
+// Whether `next` may follow the `count` bytes that are kept; overlong forms, surrogates and values beyond U+10FFFF may
+// not.
 static bool continues(const char *kept, uint32_t count, unsigned char next) {
   unsigned char first = (unsigned char)kept[0], low = 0x80, high = 0xbf;
   if (count == 1 && first == 0xe0) low = 0xa0;
@@ -26,7 +27,8 @@ static bool continues(const char *kept, uint32_t count, unsigned char next) {
 
 static weft_status add_byte(weft_text_stream *stream, char byte) {
   unsigned char value = (unsigned char)byte;
-  if (stream->kept_count > 0 && !continues(stream->kept, stream->kept_count, value)) WEFT_TRY(weft_text_stream_end(stream));
+  if (stream->kept_count > 0 && !continues(stream->kept, stream->kept_count, value))
+    WEFT_TRY(weft_text_stream_end(stream));
   if (stream->kept_count == 0 && length_of(value) == 0) return stream->emit(stream->context, replacement, 3);
   stream->kept[stream->kept_count++] = byte;
   if (stream->kept_count < length_of((unsigned char)stream->kept[0])) return NULL;

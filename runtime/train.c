@@ -40,8 +40,10 @@ static size_t kept_bytes(const char *text, size_t bytes, uint64_t step) {
 static weft_status write_log(const char *path, const char *old, size_t kept, FILE **out_log) {
   FILE *log = fopen(path, "w");
   if (!log) return weft_error(WEFT_FAILED, "%s: cannot write: %s", path, strerror(errno));
-  if (kept > 0) fwrite(old, 1, kept, log);
-  else fputs(header, log);
+  if (kept > 0)
+    fwrite(old, 1, kept, log);
+  else
+    fputs(header, log);
   *out_log = log;
   return NULL;
 }
@@ -70,9 +72,10 @@ static weft_status open_log(loop *l) {
 static weft_status log_record(loop *l, const weft_train_record *record) {
   char validation[32] = "";
   if (!isnan(record->validation_loss)) snprintf(validation, sizeof validation, "%.9g", record->validation_loss);
-  fprintf(l->log, "%llu,%.9g,%s,%.9g,%.9g,%llu,%.6g\n", (unsigned long long)record->step, record->loss, validation, record->learning_rate,
-          record->gradient_norm, (unsigned long long)record->tokens, record->seconds);
-  if (fflush(l->log) != 0) return weft_error(WEFT_FAILED, "%s/loss.csv: cannot write: %s", l->options->directory, strerror(errno));
+  fprintf(l->log, "%llu,%.9g,%s,%.9g,%.9g,%llu,%.6g\n", (unsigned long long)record->step, record->loss, validation,
+          record->learning_rate, record->gradient_norm, (unsigned long long)record->tokens, record->seconds);
+  if (fflush(l->log) != 0)
+    return weft_error(WEFT_FAILED, "%s/loss.csv: cannot write: %s", l->options->directory, strerror(errno));
   return NULL;
 }
 
@@ -142,8 +145,10 @@ static weft_status run_steps(loop *l) {
     weft_status status = train_step(l, step, &record);
     if (status) {
       char saved[64] = "nothing was saved before it";
-      if (l->saved_step > 0) snprintf(saved, sizeof saved, "the last saved state is of step %llu", (unsigned long long)l->saved_step);
-      return weft_status_prefix(status, "training step %llu (learning rate %.3g; %s): ", (unsigned long long)step + 1, record.learning_rate, saved);
+      if (l->saved_step > 0)
+        snprintf(saved, sizeof saved, "the last saved state is of step %llu", (unsigned long long)l->saved_step);
+      return weft_status_prefix(status, "training step %llu (learning rate %.3g; %s): ", (unsigned long long)step + 1,
+                                record.learning_rate, saved);
     }
     WEFT_TRY(after_step(l, &record));
   }
@@ -156,14 +161,17 @@ static weft_status check_options(const weft_train_options *o, const weft_store *
   WEFT_TRY(weft_learning_rate_check(&o->rate));
   if (o->schedule->run.mode != WEFT_TRAIN) return weft_error(WEFT_INVALID, "training needs a schedule of mode train");
   const weft_run *validation = o->validation ? &o->validation->run : NULL;
-  if (validation && (validation->mode != WEFT_PREFILL || !validation->all_logits || validation->sequence != o->schedule->run.sequence)) {
-    return weft_error(WEFT_INVALID, "validation needs a prefill schedule with all logits and sequence %u", o->schedule->run.sequence);
+  if (validation && (validation->mode != WEFT_PREFILL || !validation->all_logits ||
+                     validation->sequence != o->schedule->run.sequence)) {
+    return weft_error(WEFT_INVALID, "validation needs a prefill schedule with all logits and sequence %u",
+                      o->schedule->run.sequence);
   }
   WEFT_TRY(weft_dataset_check(o->dataset, o->schedule->run.sequence));
-  if (validation && o->dataset->train_count == o->dataset->count) return weft_error(WEFT_INVALID, "validation needs a part of the data");
+  if (validation && o->dataset->train_count == o->dataset->count)
+    return weft_error(WEFT_INVALID, "validation needs a part of the data");
   if (weft_store_steps(store) < o->rate.steps) return NULL;
-  return weft_error(WEFT_INVALID, "%llu steps were done already; more must be asked for than %llu", (unsigned long long)weft_store_steps(store),
-                    (unsigned long long)o->rate.steps);
+  return weft_error(WEFT_INVALID, "%llu steps were done already; more must be asked for than %llu",
+                    (unsigned long long)weft_store_steps(store), (unsigned long long)o->rate.steps);
 }
 
 static weft_status open_loop(loop *l) {
@@ -183,12 +191,17 @@ static weft_status open_loop(loop *l) {
 weft_status weft_train(weft_store *store, const weft_train_options *options) {
   WEFT_TRY(check_options(options, store));
   const weft_run *run = &options->schedule->run;
-  loop l = {.options = options, .store = store, .sequence = run->sequence, .batch = run->batch, .saved_step = weft_store_steps(store)};
+  loop l = {.options = options,
+            .store = store,
+            .sequence = run->sequence,
+            .batch = run->batch,
+            .saved_step = weft_store_steps(store)};
   l.ids = weft_allocate_array((size_t)l.batch * l.sequence, sizeof *l.ids);
   l.targets = weft_allocate_array((size_t)l.batch * l.sequence, sizeof *l.targets);
   weft_status status = open_loop(&l);
   if (!status) status = run_steps(&l);
-  if (l.log && fclose(l.log) != 0 && !status) status = weft_error(WEFT_FAILED, "%s/loss.csv: %s", options->directory, strerror(errno));
+  if (l.log && fclose(l.log) != 0 && !status)
+    status = weft_error(WEFT_FAILED, "%s/loss.csv: %s", options->directory, strerror(errno));
   weft_session_destroy(l.validation);
   weft_session_destroy(l.train);
   weft_free_large(l.logits);

@@ -1,5 +1,5 @@
-// The training loop: steps of a schedule over a dataset, with a learning-rate schedule, validation, checkpoints that can be
-// resumed, and a log.
+// The training loop: steps of a schedule over a dataset, with a learning-rate schedule, validation, checkpoints that
+// can be resumed, and a log.
 //
 // A run that is stopped after any checkpoint and resumed ends with the same bytes as one that was never stopped: what
 // a step reads depends only on (seed, step), and the state that is saved is f32 (runtime/store.h).
@@ -18,7 +18,12 @@ extern "C" {
 #endif
 
 // Linear warm-up to `peak`, then a decay that reaches `floor` with the last step.
-typedef enum weft_decay_kind { WEFT_DECAY_COSINE, WEFT_DECAY_LINEAR, WEFT_DECAY_CONSTANT, WEFT_DECAY_KIND_COUNT } weft_decay_kind;
+typedef enum weft_decay_kind {
+  WEFT_DECAY_COSINE,
+  WEFT_DECAY_LINEAR,
+  WEFT_DECAY_CONSTANT,
+  WEFT_DECAY_KIND_COUNT
+} weft_decay_kind;
 typedef struct weft_learning_rate {
   weft_decay_kind kind;
   double peak, floor;
@@ -32,7 +37,7 @@ weft_status weft_learning_rate_check(const weft_learning_rate *rate) WEFT_CHECKE
 double weft_learning_rate_at(const weft_learning_rate *rate, uint64_t step);
 
 typedef struct weft_train_record {
-  uint64_t step;           // 1 after the first
+  uint64_t step;  // 1 after the first
   double loss, gradient_norm, learning_rate;
   double validation_loss;  // NaN where it was not measured
   double seconds;          // of this step
@@ -44,16 +49,17 @@ typedef struct weft_train_options {
   const weft_schedule *validation;  // prefill with all_logits and the same sequence; NULL: no validation
   const weft_backend *backend;
   weft_backend_options device;
-  const weft_dataset *dataset;      // has been checked against the sequence
+  const weft_dataset *dataset;  // has been checked against the sequence
   weft_learning_rate rate;
-  weft_update update;               // its learning_rate is overwritten
+  weft_update update;  // its learning_rate is overwritten
   uint64_t seed;
   uint64_t save_every, validate_every;  // steps; 0: at the end only
-  uint32_t validation_windows;      // runs of the validation schedule per measurement
-  const char *directory;            // gets config.json, model.safetensors, optimizer.safetensors, loss.csv
-  weft_dtype saved_dtype;           // of model.safetensors
-  const weft_trace_sink *sink;      // of the last step; may be NULL
-  weft_status (*record)(void *context, const weft_train_record *record);  // after every step; may be NULL; an error ends the run
+  uint32_t validation_windows;          // runs of the validation schedule per measurement
+  const char *directory;                // gets config.json, model.safetensors, optimizer.safetensors, loss.csv
+  weft_dtype saved_dtype;               // of model.safetensors
+  const weft_trace_sink *sink;          // of the last step; may be NULL
+  weft_status (*record)(void *context,
+                        const weft_train_record *record);  // after every step; may be NULL; an error ends the run
   void *context;
 } weft_train_options;
 

@@ -1,13 +1,12 @@
 // A pre-trained network: what it says and scores, case by case. {prompt, ids, nll of ids[1:], last_top10, greedy,
-// greedy_margin}: where the margin between the two largest logits is small, another order of summation may take the other
-// branch; the continuation is compared up to there, and the rest by feeding the given tokens.
-#include <jansson.h>
+// greedy_margin}: where the margin between the two largest logits is small, another order of summation may take the
+// other branch; the continuation is compared up to there, and the rest by feeding the given tokens.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "golden.h"
+#include "tests/golden_program/golden.h"
 #include "models/tokenizer.h"
 #include "runtime/generate.h"
 #include "runtime/score.h"
@@ -27,14 +26,17 @@ typedef struct suite {
 typedef struct one_case {
   const char *prompt;
   size_t prompt_bytes;
-  int32_t *ids;        // the prompt's, then the greedy continuation's
+  int32_t *ids;  // the prompt's, then the greedy continuation's
   uint32_t ids_count, greedy_count;
   json_t *nll, *top, *margin;
 } one_case;
 
 static weft_status read_case(json_t *line, one_case *out_case) {
-  json_t *prompt = json_object_get(line, "prompt"), *ids = json_object_get(line, "ids"), *greedy = json_object_get(line, "greedy");
-  one_case c = {.nll = json_object_get(line, "nll"), .top = json_object_get(line, "last_top10"), .margin = json_object_get(line, "greedy_margin")};
+  json_t *prompt = json_object_get(line, "prompt"), *ids = json_object_get(line, "ids"),
+         *greedy = json_object_get(line, "greedy");
+  one_case c = {.nll = json_object_get(line, "nll"),
+                .top = json_object_get(line, "last_top10"),
+                .margin = json_object_get(line, "greedy_margin")};
   if (!json_is_string(prompt) || json_array_size(ids) < 1 || json_array_size(greedy) != json_array_size(c.margin) ||
       json_array_size(c.nll) + 1 != json_array_size(ids) || json_array_size(c.top) == 0) {
     return weft_error(WEFT_INVALID, "expected an object with prompt, ids, nll, last_top10, greedy and greedy_margin");
@@ -45,7 +47,8 @@ static weft_status read_case(json_t *line, one_case *out_case) {
   c.greedy_count = (uint32_t)json_array_size(greedy);
   c.ids = weft_allocate_array(c.ids_count + c.greedy_count, sizeof *c.ids);
   for (uint32_t i = 0; i < c.ids_count; ++i) c.ids[i] = (int32_t)json_integer_value(json_array_get(ids, i));
-  for (uint32_t i = 0; i < c.greedy_count; ++i) c.ids[c.ids_count + i] = (int32_t)json_integer_value(json_array_get(greedy, i));
+  for (uint32_t i = 0; i < c.greedy_count; ++i)
+    c.ids[c.ids_count + i] = (int32_t)json_integer_value(json_array_get(greedy, i));
   *out_case = c;
   return NULL;
 }
@@ -71,7 +74,8 @@ static void compare_top(suite *s, const one_case *c, const float *logits) {
   double least = INFINITY;
   for (size_t i = 0; i < json_array_size(c->top); ++i) {
     json_t *pair = json_array_get(c->top, i);
-    double value = json_number_value(json_array_get(pair, 1)), ours = (double)logits[json_integer_value(json_array_get(pair, 0))];
+    double value = json_number_value(json_array_get(pair, 1)),
+           ours = (double)logits[json_integer_value(json_array_get(pair, 0))];
     s->worst_top = fmax(s->worst_top, fabs(value - ours));
     least = fmin(least, value);
   }
@@ -137,8 +141,13 @@ static weft_status check_greedy(suite *s, const one_case *c) {
   run.sequence = run.context;
   run.context = 0;
   if (!status) status = golden_compile(s->g, &s->network, run, &decode);
-  weft_generate_options options = {.prefill = prefill, .decode = decode, .backend = s->g->backend, .device = s->g->device,
-                                   .sampling = weft_sampling_default(), .tokens = certain, .eos = -1};
+  weft_generate_options options = {.prefill = prefill,
+                                   .decode = decode,
+                                   .backend = s->g->backend,
+                                   .device = s->g->device,
+                                   .sampling = weft_sampling_default(),
+                                   .tokens = certain,
+                                   .eos = -1};
   weft_generation generation = {0};
   if (!status) status = weft_generate(s->store, &options, c->ids, c->ids_count, &generation);
   for (uint32_t i = 0; i < generation.count; ++i) s->wrong_greedy += generation.ids[i] != c->ids[c->ids_count + i];
@@ -163,8 +172,10 @@ static weft_status visit_case(void *context, json_t *line) {
 
 static void report(suite *s) {
   char *cases = weft_format("%llu prompts", (unsigned long long)s->cases);
-  char *greedy = weft_format("of %llu tokens, up to the first margin below %g", (unsigned long long)s->greedy_tokens, small_margin);
-  char *fed = weft_format("of %llu tokens with given ones fed, margins from %g", (unsigned long long)s->fed_tokens, small_margin);
+  char *greedy = weft_format("of %llu tokens, up to the first margin below %g", (unsigned long long)s->greedy_tokens,
+                             small_margin);
+  char *fed = weft_format("of %llu tokens with given ones fed, margins from %g", (unsigned long long)s->fed_tokens,
+                          small_margin);
   golden_check(s->g, "prompts' token ids", "count", (double)s->wrong_prompts, 0, cases);
   golden_check(s->g, "nll", "abs", s->worst_nll, nll_abs, cases);
   golden_check(s->g, "ten best logits", "abs", s->worst_top, top_abs, cases);

@@ -1,11 +1,10 @@
 // Files: GGUF's quantisations, shards, tokenizers.
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "golden.h"
+#include "tests/golden_program/golden.h"
 #include "models/tokenizer.h"
 
 // ---- gguf ----
@@ -25,7 +24,8 @@ static weft_status compare_quantised(golden *g, const weft_checkpoint *gguf, con
   }
   float *values = weft_allocate_array(count, sizeof *values);
   weft_checkpoint_convert(&tensor, 0, WEFT_F32, values);
-  for (uint64_t i = 0; i < count; ++i) wrong += memcmp(&values[i], (const float *)expected->data + i, sizeof *values) != 0;
+  for (uint64_t i = 0; i < count; ++i)
+    wrong += memcmp(&values[i], (const float *)expected->data + i, sizeof *values) != 0;
   free(values);
   char *check = weft_format("values of %s", weft_dtype_name(tensor.dtype));
   golden_check(g, check, "count", (double)wrong, 0, NULL);
@@ -42,8 +42,8 @@ weft_status golden_gguf(golden *g, const char *gguf_path, const char *values_pat
     status = compare_quantised(g, gguf, &expected);
   }
   if (!status && weft_checkpoint_count(gguf) != weft_checkpoint_count(values)) {
-    status = weft_error(WEFT_INVALID, "%s has %u tensors, %s has %u", gguf_path, weft_checkpoint_count(gguf), values_path,
-                        weft_checkpoint_count(values));
+    status = weft_error(WEFT_INVALID, "%s has %u tensors, %s has %u", gguf_path, weft_checkpoint_count(gguf),
+                        values_path, weft_checkpoint_count(values));
   }
   weft_checkpoint_close(values);
   weft_checkpoint_close(gguf);
@@ -77,13 +77,15 @@ static weft_status compare_shards(golden *g, const weft_checkpoint *shards, cons
     uint32_t heads = 0;
     WEFT_TRY(weft_checkpoint_parameter(shards, &parameter, &part, &heads));
     WEFT_TRY(weft_checkpoint_parameter(whole, &parameter, &full, &heads));
-    if (!weft_dtype_computes(part.dtype)) return weft_error(WEFT_INVALID, "%s: %s is %s", part.file, part.name, weft_dtype_name(part.dtype));
+    if (!weft_dtype_computes(part.dtype))
+      return weft_error(WEFT_INVALID, "%s: %s is %s", part.file, part.name, weft_dtype_name(part.dtype));
     void *rounded = weft_allocate(part.bytes);
     weft_checkpoint_convert(&full, 0, part.dtype, rounded);
     wrong += memcmp(rounded, part.data, part.bytes) != 0;
     free(rounded);
   }
-  golden_check(g, "weights from shards", "count", (double)wrong, 0, "tensors that differ from the whole file's, rounded");
+  golden_check(g, "weights from shards", "count", (double)wrong, 0,
+               "tensors that differ from the whole file's, rounded");
   return NULL;
 }
 
@@ -112,7 +114,8 @@ typedef struct token_cases {
 
 static weft_status visit_text(void *context, json_t *line) {
   token_cases *c = context;
-  json_t *text = json_object_get(line, "text"), *ids = json_object_get(line, "ids"), *decoded = json_object_get(line, "decoded");
+  json_t *text = json_object_get(line, "text"), *ids = json_object_get(line, "ids"),
+         *decoded = json_object_get(line, "decoded");
   if (!json_is_string(text) || !json_is_array(ids) || !json_is_string(decoded)) {
     return weft_error(WEFT_INVALID, "expected an object with text, ids and decoded");
   }

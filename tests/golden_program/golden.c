@@ -1,7 +1,7 @@
 // golden --dir DIR: runs every check that it finds data for in a folder (see tests/golden/README.md for the layout).
 #include <dirent.h>
+#include <getopt.h>
 #include <math.h>
-#include <popt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/text.h"
-#include "golden.h"
+#include "tests/golden_program/golden.h"
 
 void golden_check(golden *g, const char *check, const char *unit, double worst, double tolerance, const char *note) {
   bool passed = worst <= tolerance;
@@ -22,8 +22,10 @@ void golden_check(golden *g, const char *check, const char *unit, double worst, 
   weft_table_number(g->table, tolerance, 3);
   weft_table_text(g->table, passed ? "ok" : "FAILED");
   weft_table_text(g->table, note);
-  if (passed) ++g->passed;
-  else ++g->failed;
+  if (passed)
+    ++g->passed;
+  else
+    ++g->failed;
 }
 
 void golden_skip(golden *g, const char *check, const char *why) {
@@ -75,12 +77,16 @@ static void check_ggufs(golden *g, const char *path, struct dirent **entries, in
 }
 
 static void check_folder(golden *g, const char *path, struct dirent **entries, int count) {
-  if (has(path, "config.json") && has(path, "golden.safetensors")) note_failure(g, "network", golden_network(g, path));
-  else if (has(path, "config.json") && has(path, "model.safetensors.index.json")) note_failure(g, "shards", golden_sharded(g, path));
+  if (has(path, "config.json") && has(path, "golden.safetensors"))
+    note_failure(g, "network", golden_network(g, path));
+  else if (has(path, "config.json") && has(path, "model.safetensors.index.json"))
+    note_failure(g, "shards", golden_sharded(g, path));
   bool tokenizer = has(path, "tokenizer.json") || has(path, "tokenizer.gguf");
   if (has(path, "cases.jsonl")) {
-    if (tokenizer) note_failure(g, "tokenizer", golden_tokenizer(g, path));
-    else note_failure(g, "cases", golden_cases(g, path));
+    if (tokenizer)
+      note_failure(g, "tokenizer", golden_tokenizer(g, path));
+    else
+      note_failure(g, "cases", golden_cases(g, path));
   }
   check_ggufs(g, path, entries, count);
 }
@@ -94,7 +100,8 @@ static weft_status walk(golden *g, const char *path, int depth) {
   weft_status status = NULL;
   for (int i = 0; i < count; ++i) {
     char *below = weft_format("%s/%s", path, entries[i]->d_name);
-    if (!status && entries[i]->d_name[0] != '.' && depth < 3 && weft_directory_exists(below)) status = walk(g, below, depth + 1);
+    if (!status && entries[i]->d_name[0] != '.' && depth < 3 && weft_directory_exists(below))
+      status = walk(g, below, depth + 1);
     free(below);
     free(entries[i]);
   }
@@ -109,36 +116,94 @@ static weft_machine plain_machine(void) {
   weft_machine machine = weft_machine_default();
   snprintf(machine.name, sizeof machine.name, "golden");
   machine.kind = WEFT_ROOFLINE;
-  machine.roofline = (weft_roofline){.f32_flops_per_second = 1e11, .f16_flops_per_second = 1e11, .bf16_flops_per_second = 1e11,
-                                     .memory_bytes = 64e9, .memory_bytes_per_second = 1e10, .cores = 1, .shared_cores = true,
-                                     .copy_bytes_per_second = 5e9, .compute_efficiency = 0.5, .memory_efficiency = 0.5};
+  machine.roofline = (weft_roofline){.f32_flops_per_second = 1e11,
+                                     .f16_flops_per_second = 1e11,
+                                     .bf16_flops_per_second = 1e11,
+                                     .memory_bytes = 64e9,
+                                     .memory_bytes_per_second = 1e10,
+                                     .cores = 1,
+                                     .shared_cores = true,
+                                     .copy_bytes_per_second = 5e9,
+                                     .compute_efficiency = 0.5,
+                                     .memory_efficiency = 0.5};
   machine.store_bytes = 64e9;
   return machine;
 }
 
 typedef struct request {
-  char *directory, *backend, *dtype, *machine, *smollm2;
-  int threads, json;
+  char *directory, *backend, *dtype, *machine, *smollm2, *threads;
+  bool json, help;
 } request;
+
+static const char usage[] =
+    "golden --dir DIR [--backend ref|cpu] [--dtype f32|bf16|f16] [--threads N] [--machine M] [--smollm2 FILE] "
+    "[--json]\n"
+    "  --dir      the folder with the golden data, read to a depth of three\n"
+    "  --backend  ref (default) or cpu\n"
+    "  --dtype    f32 (default): everything; bf16 or f16: logits and hidden states within 2e-2 of their norm\n"
+    "  --threads  of the backend (default: all cores)\n"
+    "  --machine  compile for this machine: a name, file or spelling (default: a plain processor)\n"
+    "  --smollm2  the GGUF file of the pre-trained network that folders with prompts are about\n"
+    "  --json     the table as JSON\n"
+    "Exit code 0: all passed; 1: a check failed; 2: usage, or a folder that cannot be read or holds no golden data.\n";
+
+static weft_status read_request(int argc, char **argv, request *r) {
+  const struct option options[] = {{"dir", required_argument, NULL, 'd'},
+                                   {"backend", required_argument, NULL, 'b'},
+                                   {"dtype", required_argument, NULL, 'y'},
+                                   {"threads", required_argument, NULL, 't'},
+                                   {"machine", required_argument, NULL, 'm'},
+                                   {"smollm2", required_argument, NULL, 's'},
+                                   {"json", no_argument, NULL, 'j'},
+                                   {"help", no_argument, NULL, 'h'},
+                                   {NULL, 0, NULL, 0}};
+  for (int met = getopt_long(argc, argv, "", options, NULL); met != -1;
+       met = getopt_long(argc, argv, "", options, NULL)) {
+    switch (met) {
+      case 'd': r->directory = optarg; break;
+      case 'b': r->backend = optarg; break;
+      case 'y': r->dtype = optarg; break;
+      case 't': r->threads = optarg; break;
+      case 'm': r->machine = optarg; break;
+      case 's': r->smollm2 = optarg; break;
+      case 'j': r->json = true; break;
+      case 'h': r->help = true; break;
+      default: return weft_error(WEFT_INVALID, "usage: %s", usage);
+    }
+  }
+  if (optind == argc) return NULL;
+  return weft_error(WEFT_INVALID, "unexpected word \"%s\"; the folder comes after --dir", argv[optind]);
+}
+
+static weft_status read_threads(const char *text, uint32_t *out_threads) {
+  char *end = NULL;
+  long threads = text ? strtol(text, &end, 10) : 0;
+  if (text && (end == text || *end || threads < 0 || threads > 4096)) {
+    return weft_error(WEFT_INVALID, "--threads %s: expected a whole number from 0 (all) to 4096", text);
+  }
+  *out_threads = (uint32_t)threads;
+  return NULL;
+}
 
 static weft_status run_all(const request *r, golden *g) {
   WEFT_TRY(weft_backend_find(r->backend ? r->backend : "ref", &g->backend));
   WEFT_TRY(weft_dtype_parse(r->dtype ? r->dtype : "f32", &g->dtype));
-  if (!weft_dtype_computes(g->dtype)) return weft_error(WEFT_INVALID, "--dtype %s: expected f32, bf16 or f16", r->dtype);
+  if (!weft_dtype_computes(g->dtype))
+    return weft_error(WEFT_INVALID, "--dtype %s: expected f32, bf16 or f16", r->dtype);
   if (!r->directory) return weft_error(WEFT_INVALID, "--dir is missing: the folder with the golden data");
-  if (r->threads < 0 || r->threads > 4096) return weft_error(WEFT_INVALID, "--threads %d: expected 0 (all) to 4096", r->threads);
+  WEFT_TRY(read_threads(r->threads, &g->device.threads));
   size_t length = strlen(r->directory);
   while (length > 1 && r->directory[length - 1] == '/') r->directory[--length] = 0;
   g->directory = r->directory;
   g->smollm2 = r->smollm2;
-  g->device.threads = (uint32_t)r->threads;
   weft_machine plain = plain_machine(), *named = NULL;
   if (r->machine) WEFT_TRY(weft_machine_read(r->machine, &named));
   g->machine = named ? named : &plain;
   weft_status status = walk(g, r->directory, 0);
   weft_machine_destroy(named);
   if (!status && g->passed + g->failed + g->skipped == 0) {
-    status = weft_error(WEFT_INVALID, "%s: no golden data here (a folder with golden.safetensors, cases.jsonl or .gguf)", r->directory);
+    status = weft_error(
+        WEFT_INVALID, "%s: no golden data here (a folder with golden.safetensors, cases.jsonl or .gguf)", r->directory);
   }
   return status;
 }
@@ -156,35 +221,22 @@ static int finish(weft_status status, golden *g, const request *r) {
     weft_log(WEFT_LOG_ERROR, "%s", weft_status_message(status));
   } else {
     weft_table_print(g->table, r->json ? WEFT_TABLE_JSON : WEFT_TABLE_TEXT, stdout);
-    weft_log(WEFT_LOG_INFO, "%s, %s: %u checks passed, %u failed, %u skipped", g->backend->name, weft_dtype_name(g->dtype), g->passed,
-             g->failed, g->skipped);
+    weft_log(WEFT_LOG_INFO, "%s, %s: %u checks passed, %u failed, %u skipped", g->backend->name,
+             weft_dtype_name(g->dtype), g->passed, g->failed, g->skipped);
   }
   weft_status_free(status);
   weft_table_destroy(g->table);
   return code ? (int)code : g->failed ? 1 : 0;
 }
 
-int main(int argc, const char **argv) {
+int main(int argc, char **argv) {
   request r = {0};
-  struct poptOption options[] = {
-      {"dir", 'd', POPT_ARG_STRING, &r.directory, 0, "the folder with the golden data", "DIR"},
-      {"backend", 'b', POPT_ARG_STRING, &r.backend, 0, "ref (default) or cpu", "NAME"},
-      {"dtype", 0, POPT_ARG_STRING, &r.dtype, 0, "f32 (default): everything; bf16 or f16: logits within 2e-2 of their norm", "DTYPE"},
-      {"threads", 0, POPT_ARG_INT, &r.threads, 0, "of the backend (default: all cores)", "N"},
-      {"machine", 0, POPT_ARG_STRING, &r.machine, 0, "compile for this machine (default: a plain processor)", "MACHINE"},
-      {"smollm2", 0, POPT_ARG_STRING, &r.smollm2, 0, "the pre-trained network that folders with prompts are about", "FILE.gguf"},
-      {"json", 0, POPT_ARG_NONE, &r.json, 0, "the table as JSON", NULL},
-      POPT_AUTOHELP POPT_TABLEEND};
-  poptContext context = poptGetContext("golden", argc, argv, options, 0);
-  int next = poptGetNextOpt(context);
+  weft_status status = read_request(argc, argv, &r);
+  if (!status && r.help) {
+    fputs(usage, stdout);
+    return 0;
+  }
   golden g = {.table = make_table()};
-  weft_status status = NULL;
-  if (next < -1) status = weft_error(WEFT_INVALID, "%s: %s", poptBadOption(context, 0), poptStrerror(next));
-  else if (poptPeekArg(context)) status = weft_error(WEFT_INVALID, "unexpected word \"%s\"; the folder comes after --dir", poptPeekArg(context));
   if (!status) status = run_all(&r, &g);
-  int code = finish(status, &g, &r);
-  poptFreeContext(context);
-  char *texts[] = {r.directory, r.backend, r.dtype, r.machine, r.smollm2};
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) free(texts[i]);
-  return code;
+  return finish(status, &g, &r);
 }

@@ -1,4 +1,3 @@
-#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +5,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "compiler/compile.h"
-#include "golden.h"
+#include "tests/golden_program/golden.h"
 
 weft_status golden_compile(const golden *g, const weft_network *network, weft_run run, weft_schedule **out_schedule) {
   run.dtype = g->dtype;
@@ -35,7 +34,8 @@ weft_status golden_read(const weft_checkpoint *file, const char *prefix, const c
   return NULL;
 }
 
-weft_status golden_ids(const weft_checkpoint *file, const char *name, int32_t **out_ids, weft_stored_tensor *out_tensor) {
+weft_status golden_ids(const weft_checkpoint *file, const char *name, int32_t **out_ids,
+                       weft_stored_tensor *out_tensor) {
   weft_stored_tensor tensor = {0};
   WEFT_TRY(weft_checkpoint_find(file, name, &tensor));
   if (tensor.dtype != WEFT_I32) return weft_error(WEFT_INVALID, "%s: %s must be i32", tensor.file, name);
@@ -74,7 +74,8 @@ static weft_status visit_line(const char *path, uint64_t number, const char *tex
                               weft_status (*visit)(void *context, json_t *line), void *context) {
   json_error_t error;
   json_t *line = json_loadb(text, bytes, JSON_ALLOW_NUL, &error);
-  if (!line) return weft_error(WEFT_INVALID, "%s:%llu:%d: %s", path, (unsigned long long)number, error.column, error.text);
+  if (!line)
+    return weft_error(WEFT_INVALID, "%s:%llu:%d: %s", path, (unsigned long long)number, error.column, error.text);
   weft_status status = visit(context, line);
   json_decref(line);
   return weft_status_prefix(status, "%s:%llu: ", path, (unsigned long long)number);

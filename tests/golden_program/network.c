@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
-#include "golden.h"
+#include "tests/golden_program/golden.h"
 #include "runtime/generate.h"
 
 // The project's promises.
@@ -80,7 +80,8 @@ static weft_status check_outputs(net *n) {
   WEFT_TRY(status);
   bool exact = n->g->dtype == WEFT_F32;
   golden_check(n->g, "logits", exact ? "abs" : "norm", logits, exact ? logits_abs : logits_norm_half, NULL);
-  if (hidden_values) golden_check(n->g, "hidden states", exact ? "abs" : "norm", hidden, exact ? logits_abs : logits_norm_half, NULL);
+  if (hidden_values)
+    golden_check(n->g, "hidden states", exact ? "abs" : "norm", hidden, exact ? logits_abs : logits_norm_half, NULL);
   return NULL;
 }
 
@@ -125,8 +126,9 @@ static weft_status golden_parameter(const net *n, const char *prefix, const char
 
 typedef enum which { GRADIENTS, WEIGHTS } which;
 
-// A bias of the keys shifts all scores of a query alike, so its gradient is 0 but for rounding, and Adam divides that by its
-// own size: where such a weight goes is an accident. They are told by gradients a millionth of the tensor's largest.
+// A bias of the keys shifts all scores of a query alike, so its gradient is 0 but for rounding, and Adam divides that
+// by its own size: where such a weight goes is an accident. They are told by gradients a millionth of the tensor's
+// largest.
 static void leave_out_accidents(float *ours, float *theirs, const float *gradient, uint64_t count) {
   float largest = 0;
   for (uint64_t i = 0; i < count; ++i) largest = fmaxf(largest, fabsf(gradient[i]));
@@ -136,7 +138,8 @@ static void leave_out_accidents(float *ours, float *theirs, const float *gradien
 
 static weft_status compare_parameters(net *n, running *r, which what, double *out_worst, char **out_note) {
   uint32_t count = weft_network_parameter_tensors(&n->network);
-  double *distances = weft_allocate_array(count, sizeof *distances), *norms = weft_allocate_array(count, sizeof *norms), all = 0;
+  double *distances = weft_allocate_array(count, sizeof *distances), *norms = weft_allocate_array(count, sizeof *norms),
+         all = 0;
   weft_status status = NULL;
   for (uint32_t p = 0; p < count && !status; ++p) {
     weft_parameter parameter = weft_network_parameter(&n->network, p);
@@ -201,7 +204,7 @@ static weft_status check_gradients(net *n, const char *check, uint32_t micro_bat
 
 typedef struct trajectory {
   weft_stored_tensor facts, losses, norms;
-  int32_t *ids;           // (batches, batch, sequence)
+  int32_t *ids;  // (batches, batch, sequence)
   uint64_t batches, steps;
   double worst_loss, worst_norm;
 } trajectory;
@@ -217,7 +220,8 @@ static weft_status train_steps(net *n, running *r, trajectory *t) {
   for (uint64_t s = 0; s < t->steps; ++s) {
     const int32_t *ids = t->ids + (s % t->batches) * rows;
     int32_t *targets = targets_of(n, ids);
-    weft_feed feed = {.ids = ids, .targets = targets, .update = weft_update_default()};  // the defaults are the golden run's
+    weft_feed feed = {
+        .ids = ids, .targets = targets, .update = weft_update_default()};  // the defaults are the golden run's
     weft_outcome outcome = {0};
     weft_status status = weft_session_run(r->session, &feed, NULL, &outcome);
     free(targets);
@@ -237,7 +241,8 @@ static weft_status check_trajectory(net *n) {
   char *note = NULL;
   WEFT_TRY(weft_checkpoint_find(n->golden, "adamw.losses", &t.losses));
   WEFT_TRY(weft_checkpoint_find(n->golden, "adamw.grad_norms", &t.norms));
-  if (t.losses.dtype != WEFT_F64 || t.norms.dtype != WEFT_F64) return weft_error(WEFT_INVALID, "%s: losses and norms must be f64", t.losses.file);
+  if (t.losses.dtype != WEFT_F64 || t.norms.dtype != WEFT_F64)
+    return weft_error(WEFT_INVALID, "%s: losses and norms must be f64", t.losses.file);
   t.steps = t.losses.shape[0];
   weft_status status = golden_ids(n->golden, "adamw.input_ids", &t.ids, &t.facts);
   t.batches = t.facts.shape[0];
@@ -259,12 +264,17 @@ static weft_status check_trajectory(net *n) {
 
 // ---- greedy ----
 
-static weft_status continue_greedily(net *n, const weft_schedule *prefill, const weft_schedule *decode, uint32_t prompt, const int32_t *expected,
-                                     uint32_t count) {
+static weft_status continue_greedily(net *n, const weft_schedule *prefill, const weft_schedule *decode, uint32_t prompt,
+                                     const int32_t *expected, uint32_t count) {
   weft_store *store = NULL;
   WEFT_TRY(weft_store_open(&n->network, n->weights, false, n->g->dtype, &store));
-  weft_generate_options options = {.prefill = prefill, .decode = decode, .backend = n->g->backend, .device = n->g->device,
-                                   .sampling = weft_sampling_default(), .tokens = count, .eos = -1};
+  weft_generate_options options = {.prefill = prefill,
+                                   .decode = decode,
+                                   .backend = n->g->backend,
+                                   .device = n->g->device,
+                                   .sampling = weft_sampling_default(),
+                                   .tokens = count,
+                                   .eos = -1};
   weft_generation generation = {0};
   weft_status status = weft_generate(store, &options, n->ids, prompt, &generation);
   uint32_t wrong = count > generation.count ? count - generation.count : 0;

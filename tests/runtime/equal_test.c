@@ -30,7 +30,8 @@ static int find_backends(void **state) {
 // ---- training ----
 
 // Weights after `steps` updates, all parameters one after the other; caller frees.
-static float *train(const weft_schedule *schedule, const weft_backend *backend, uint32_t threads, int steps, uint64_t *out_count, double *out_loss) {
+static float *train(const weft_schedule *schedule, const weft_backend *backend, uint32_t threads, int steps,
+                    uint64_t *out_count, double *out_loss) {
   const weft_network *network = &schedule->network;
   uint64_t rows = (uint64_t)schedule->run.batch * schedule->run.sequence;
   weft_store *store = NULL;
@@ -38,9 +39,11 @@ static float *train(const weft_schedule *schedule, const weft_backend *backend, 
   assert_ok(weft_store_random(network, 5, &store));
   assert_ok(weft_session_create(schedule, store, backend, &(weft_backend_options){.threads = threads}, NULL, &session));
   for (int step = 0; step < steps; ++step) {
-    int32_t *ids = test_ids(network, rows, 10 + (uint64_t)step), *targets = test_ids(network, rows, 100 + (uint64_t)step);
+    int32_t *ids = test_ids(network, rows, 10 + (uint64_t)step),
+            *targets = test_ids(network, rows, 100 + (uint64_t)step);
     weft_outcome outcome;
-    assert_ok(weft_session_run(session, &(weft_feed){.ids = ids, .targets = targets, .update = weft_update_default()}, NULL, &outcome));
+    assert_ok(weft_session_run(session, &(weft_feed){.ids = ids, .targets = targets, .update = weft_update_default()},
+                               NULL, &outcome));
     *out_loss = outcome.loss;
     free(targets);
     free(ids);
@@ -92,8 +95,11 @@ static int cut_into_chunks(weft_schedule *s, uint32_t rows, uint32_t ring) {
     if (step->op == WEFT_OP_LOAD || step->op == WEFT_OP_LINEAR_BACKWARD_WEIGHT) maker[step->outputs[0]] = i + 1;
     if (step->op == WEFT_OP_LINEAR || step->op == WEFT_OP_LINEAR_BACKWARD_INPUT) weight = step->inputs[1];
     if (step->op == WEFT_OP_STORE_GRADIENT) weight = step->inputs[0];
-    if (weight == WEFT_NONE || maker[weight] == 0 || s->tensors[weight].rank != 2 || s->tensors[weight].shape[0] <= (uint64_t)rows * ring) continue;
-    if (step->op == WEFT_OP_STORE_GRADIENT && s->steps[maker[weight] - 1].op != WEFT_OP_LINEAR_BACKWARD_WEIGHT) continue;
+    if (weight == WEFT_NONE || maker[weight] == 0 || s->tensors[weight].rank != 2 ||
+        s->tensors[weight].shape[0] <= (uint64_t)rows * ring)
+      continue;
+    if (step->op == WEFT_OP_STORE_GRADIENT && s->steps[maker[weight] - 1].op != WEFT_OP_LINEAR_BACKWARD_WEIGHT)
+      continue;
     weft_step *other = &s->steps[maker[weight] - 1];
     step->partner = maker[weight] - 1;
     other->partner = i;
@@ -138,8 +144,8 @@ static void chunks_change_nothing(void **state) {
 
 // ---- inference ----
 
-static float *logits_after(const weft_network *network, weft_store *store, const weft_backend *backend, const int32_t *ids, uint32_t prompt,
-                           uint32_t total) {
+static float *logits_after(const weft_network *network, weft_store *store, const weft_backend *backend,
+                           const int32_t *ids, uint32_t prompt, uint32_t total) {
   weft_run run = test_run(WEFT_PREFILL, 1, prompt);
   run.context = total;
   weft_schedule *prefill = test_compile(network, &run), *decode = NULL;
@@ -154,7 +160,8 @@ static float *logits_after(const weft_network *network, weft_store *store, const
   for (uint32_t at = prompt; at < total; ++at)
     assert_ok(weft_session_run(next, &(weft_feed){.ids = ids + at, .position = at}, NULL, &outcome));
   assert_ok(weft_session_read(prompt == total ? first : next, "logits", logits, network->vocabulary));
-  assert_failure(weft_session_run(next, &(weft_feed){.ids = ids, .position = total}, NULL, &outcome), WEFT_INVALID, "do not fit");
+  assert_failure(weft_session_run(next, &(weft_feed){.ids = ids, .position = total}, NULL, &outcome), WEFT_INVALID,
+                 "do not fit");
   weft_session_destroy(next);
   weft_session_destroy(first);
   weft_schedule_destroy(decode);
@@ -196,7 +203,8 @@ static void caches_must_agree(void **state) {
   weft_schedule *decode = test_compile(&network, &run);
   weft_session *first = NULL, *next = NULL;
   assert_ok(weft_session_create(prefill, store, backends[0], &(weft_backend_options){0}, NULL, &first));
-  assert_failure(weft_session_create(decode, store, backends[0], &(weft_backend_options){0}, first, &next), WEFT_INVALID, "cannot be shared");
+  assert_failure(weft_session_create(decode, store, backends[0], &(weft_backend_options){0}, first, &next),
+                 WEFT_INVALID, "cannot be shared");
   weft_session_destroy(first);
   weft_schedule_destroy(decode);
   weft_schedule_destroy(prefill);
@@ -215,8 +223,9 @@ static weft_status count_event(void *context, const weft_trace_event *event) {
   const weft_step *step = &w->schedule->steps[event->step];
   ++w->runs[event->step];
   if (event->bytes == step->bytes && event->flops == step->flops && event->queue == step->queue) return NULL;
-  return weft_error(WEFT_OUTSIDE, "step %u (%s): %llu bytes and %g FLOPs done, %llu and %g scheduled", event->step, weft_op_name(step->op),
-                    (unsigned long long)event->bytes, event->flops, (unsigned long long)step->bytes, step->flops);
+  return weft_error(WEFT_OUTSIDE, "step %u (%s): %llu bytes and %g FLOPs done, %llu and %g scheduled", event->step,
+                    weft_op_name(step->op), (unsigned long long)event->bytes, event->flops,
+                    (unsigned long long)step->bytes, step->flops);
 }
 
 static void check_work(const weft_network *network, weft_run run, uint64_t position) {
@@ -257,8 +266,9 @@ static void work_done_is_work_scheduled(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(any_number_of_threads_same_bytes), cmocka_unit_test(chunks_change_nothing), cmocka_unit_test(prompt_may_be_cut_anywhere),
-      cmocka_unit_test(caches_must_agree), cmocka_unit_test(work_done_is_work_scheduled)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(any_number_of_threads_same_bytes),
+                                     cmocka_unit_test(chunks_change_nothing),
+                                     cmocka_unit_test(prompt_may_be_cut_anywhere), cmocka_unit_test(caches_must_agree),
+                                     cmocka_unit_test(work_done_is_work_scheduled)};
   return cmocka_run_group_tests(tests, find_backends, NULL);
 }

@@ -34,7 +34,8 @@ static void expect(weft_sampling s, double out[WORDS]) {
   double sum = 0, reached = 0, nucleus_sum = 0;
   for (int i = 0; i < count; ++i) sum += exp((double)logits[order[i]] / s.temperature);
   int nucleus = 0;
-  while (nucleus < count && (nucleus == 0 || reached < s.top_p)) reached += exp((double)logits[order[nucleus++]] / s.temperature) / sum;
+  while (nucleus < count && (nucleus == 0 || reached < s.top_p))
+    reached += exp((double)logits[order[nucleus++]] / s.temperature) / sum;
   for (int i = 0; i < nucleus; ++i) nucleus_sum += exp((double)logits[order[i]] / s.temperature);
   memset(out, 0, WORDS * sizeof *out);
   for (int i = 0; i < nucleus; ++i) out[order[i]] = exp((double)logits[order[i]] / s.temperature) / nucleus_sum;
@@ -43,9 +44,9 @@ static void expect(weft_sampling s, double out[WORDS]) {
 // Within five deviations of each share; what is not kept never comes.
 static void shares_follow_the_softmax(void **state) {
   (void)state;
-  const weft_sampling cases[] = {
-      {1, 0, 1, 1},     {0.5, 0, 1, 2}, {2, 3, 1, 3},      {1, 1, 1, 4},     {1, 0, 0.6, 5},  {1, 0, 0.9, 6},
-      {1, 4, 0.7, 7},   {3, 0, 0.5, 8}, {0.7, 6, 0.95, 9}, {1, 99, 1, 10},   {1, 0, 1e-9, 11}};
+  const weft_sampling cases[] = {{1, 0, 1, 1},      {0.5, 0, 1, 2}, {2, 3, 1, 3},    {1, 1, 1, 4},
+                                 {1, 0, 0.6, 5},    {1, 0, 0.9, 6}, {1, 4, 0.7, 7},  {3, 0, 0.5, 8},
+                                 {0.7, 6, 0.95, 9}, {1, 99, 1, 10}, {1, 0, 1e-9, 11}};
   for (size_t c = 0; c < sizeof cases / sizeof *cases; ++c) {
     double found[WORDS], right[WORDS];
     shares(cases[c], found);
@@ -104,7 +105,8 @@ static void nonsense_is_refused(void **state) {
   weft_sampler *sampler = weft_sampler_create(&sampling, 3);
   int32_t token = -1;
   assert_failure(weft_sampler_draw(sampler, (float[]){0, NAN, 1}, 0, &token), WEFT_FAILED, "token 1 is not a number");
-  assert_failure(weft_sampler_draw(sampler, (float[]){-INFINITY, -INFINITY, -INFINITY}, 0, &token), WEFT_FAILED, "is -inf");
+  assert_failure(weft_sampler_draw(sampler, (float[]){-INFINITY, -INFINITY, -INFINITY}, 0, &token), WEFT_FAILED,
+                 "is -inf");
   assert_int_equal(token, -1);
   assert_ok(weft_sampler_draw(sampler, (float[]){-INFINITY, 3, -INFINITY}, 0, &token));
   assert_int_equal(token, 1);

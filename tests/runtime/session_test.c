@@ -11,12 +11,20 @@ enum { CALLS = 4096 };
 
 typedef struct watcher {
   atomic_int count;
-  struct { weft_op op; uint32_t lane; bool accumulate; void *data; weft_view in, out; uint64_t row_begin, row_end; float gradient_scale; } calls[CALLS];
-  atomic_int loaded, used;   // chunks of the ring
+  struct {
+    weft_op op;
+    uint32_t lane;
+    bool accumulate;
+    void *data;
+    weft_view in, out;
+    uint64_t row_begin, row_end;
+    float gradient_scale;
+  } calls[CALLS];
+  atomic_int loaded, used;  // chunks of the ring
   int ring;
   bool overrun, wrong_chunk;
-  int slow_op;               // calls of it take a while; -1: none
-  int fail_op, fail_at;      // the fail_at-th call of fail_op fails; -1: none
+  int slow_op;           // calls of it take a while; -1: none
+  int fail_op, fail_at;  // the fail_at-th call of fail_op fails; -1: none
   atomic_int fail_seen;
   double square_sum;
 } watcher;
@@ -36,7 +44,8 @@ static char *watch_describe(void *device) {
 
 static void copy(const weft_view *from, const weft_view *to) {
   for (uint64_t r = 0; r < from->rows; ++r)
-    memcpy((float *)to->data + r * to->stride, (const float *)from->data + r * from->stride, from->columns * sizeof(float));
+    memcpy((float *)to->data + r * to->stride, (const float *)from->data + r * from->stride,
+           from->columns * sizeof(float));
 }
 
 static weft_view expected;  // the whole weight at the store, for LINEAR
@@ -49,7 +58,9 @@ static void watch_ring(const weft_call *call) {
   } else if (call->op == WEFT_OP_LINEAR && expected.data) {
     const float *whole = (const float *)expected.data + call->row_begin * expected.stride;
     uint64_t rows = call->row_end - call->row_begin;
-    if (call->inputs[1].rows != rows || memcmp(call->inputs[1].data, whole, rows * expected.columns * sizeof(float)) != 0) w.wrong_chunk = true;
+    if (call->inputs[1].rows != rows ||
+        memcmp(call->inputs[1].data, whole, rows * expected.columns * sizeof(float)) != 0)
+      w.wrong_chunk = true;
     atomic_fetch_add(&w.used, 1);
   }
 }
@@ -67,17 +78,23 @@ static weft_status watch_compute(void *device, uint32_t lane, const weft_call *c
   w.calls[at].row_end = call->row_end;
   if (call->op == WEFT_OP_ADAMW) w.calls[at].gradient_scale = call->scalars->gradient_scale;
   if ((int)call->op == w.slow_op) nanosleep(&(struct timespec){.tv_nsec = 300000}, NULL);
-  if ((int)call->op == w.fail_op && atomic_fetch_add(&w.fail_seen, 1) == w.fail_at) return weft_error(WEFT_FAILED, "broken on purpose");
+  if ((int)call->op == w.fail_op && atomic_fetch_add(&w.fail_seen, 1) == w.fail_at)
+    return weft_error(WEFT_FAILED, "broken on purpose");
   watch_ring(call);
   if (call->op == WEFT_OP_SQUARE_SUM) *(double *)call->outputs[0].data = w.square_sum;
   if (call->op == WEFT_OP_CROSS_ENTROPY)
-    for (uint64_t i = 0; i < call->outputs[0].rows * call->outputs[0].columns; ++i) ((float *)call->outputs[0].data)[i] = 0.5f;
+    for (uint64_t i = 0; i < call->outputs[0].rows * call->outputs[0].columns; ++i)
+      ((float *)call->outputs[0].data)[i] = 0.5f;
   if (call->op == WEFT_OP_ADD) *(float *)call->outputs[0].data = 7;
   return NULL;
 }
 
-static const weft_backend backend = {.name = "watch", .about = "", .open = watch_open, .close = watch_close,
-                                     .describe = watch_describe, .compute = watch_compute};
+static const weft_backend backend = {.name = "watch",
+                                     .about = "",
+                                     .open = watch_open,
+                                     .close = watch_close,
+                                     .describe = watch_describe,
+                                     .compute = watch_compute};
 
 static void watch_anew(void) {
   memset(&w, 0, sizeof w);
@@ -106,17 +123,30 @@ static uint32_t add_slot(weft_schedule *s, uint64_t bytes) {
   return s->slot_count++;
 }
 
-static uint32_t add_tensor(weft_schedule *s, const char *name, weft_residency residency, uint64_t rows, uint64_t columns, uint32_t slot,
-                           uint32_t parameter) {
-  s->tensors[s->tensor_count] = (weft_tensor){.name = name, .residency = residency, .dtype = WEFT_F32, .rank = 2, .shape = {rows, columns},
-                                              .parent = WEFT_NONE, .slot = slot, .parameter = parameter};
+static uint32_t add_tensor(weft_schedule *s, const char *name, weft_residency residency, uint64_t rows,
+                           uint64_t columns, uint32_t slot, uint32_t parameter) {
+  s->tensors[s->tensor_count] = (weft_tensor){.name = name,
+                                              .residency = residency,
+                                              .dtype = WEFT_F32,
+                                              .rank = 2,
+                                              .shape = {rows, columns},
+                                              .parent = WEFT_NONE,
+                                              .slot = slot,
+                                              .parameter = parameter};
   return s->tensor_count++;
 }
 
 static weft_step *add_step(weft_schedule *s, weft_op op, weft_queue queue, uint32_t input, uint32_t output) {
   weft_step *step = &s->steps[s->step_count++];
-  *step = (weft_step){.op = op, .queue = queue, .layer = -1, .partner = WEFT_NONE, .chunks = 1, .ring = 1,
-                      .first_dependency = s->dependency_count, .bytes = 10, .flops = 20};
+  *step = (weft_step){.op = op,
+                      .queue = queue,
+                      .layer = -1,
+                      .partner = WEFT_NONE,
+                      .chunks = 1,
+                      .ring = 1,
+                      .first_dependency = s->dependency_count,
+                      .bytes = 10,
+                      .flops = 20};
   for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) step->inputs[i] = WEFT_NONE;
   for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) step->outputs[i] = WEFT_NONE;
   step->inputs[0] = input;
@@ -133,18 +163,22 @@ static void depends_on(weft_schedule *s, weft_step *last, uint32_t step) {
 static int32_t ids[] = {1, 2, 3, 4, 5, 6, 7, 8};
 static int32_t targets[] = {1, -1, 3, 4, 5, 6, -1, 8};
 
-static weft_status run_schedule(weft_schedule *s, weft_store *store, const weft_trace_sink *sink, weft_outcome *outcome, weft_session **out_session) {
+static weft_status run_schedule(weft_schedule *s, weft_store *store, const weft_trace_sink *sink, weft_outcome *outcome,
+                                weft_session **out_session) {
   weft_session *session = NULL;
   WEFT_TRY(weft_session_create(s, store, &backend, &(weft_backend_options){0}, NULL, &session));
   weft_feed feed = {.ids = ids, .targets = targets, .update = weft_update_default()};
   weft_status status = weft_session_run(session, &feed, sink, outcome);
-  if (out_session) *out_session = session;
-  else weft_session_destroy(session);
+  if (out_session)
+    *out_session = session;
+  else
+    weft_session_destroy(session);
   return status;
 }
 
 // LOAD of one whole matrix in chunks, and the LINEAR that uses it: `count` times over the same slot.
-static weft_schedule *ring_schedule(const weft_network *network, uint32_t chunks, uint32_t ring, uint32_t count, uint32_t *out_parameter) {
+static weft_schedule *ring_schedule(const weft_network *network, uint32_t chunks, uint32_t ring, uint32_t count,
+                                    uint32_t *out_parameter) {
   weft_schedule *s = empty_schedule(network);
   uint32_t p = 0;
   while (weft_network_parameter(network, p).rank != 2) ++p;
@@ -258,18 +292,21 @@ static void failures_stop_all(void **state) {
   weft_store_destroy(store);
 }
 
-// EMBED_BACKWARD and STORE_GRADIENT to the store, CROSS_ENTROPY, SQUARE_SUM, ADAMW, over 4 micro-batches of one sequence of 2.
+// EMBED_BACKWARD and STORE_GRADIENT to the store, CROSS_ENTROPY, SQUARE_SUM, ADAMW, over 4 micro-batches of one
+// sequence of 2.
 static weft_schedule *training_schedule(const weft_network *network) {
   weft_schedule *s = empty_schedule(network);
   weft_parameter parameter = weft_network_parameter(network, 0);
   s->run.mode = WEFT_TRAIN;
   s->run.batch = s->iterations = 4;
   uint32_t a = add_slot(s, 4096), b = add_slot(s, 1 << 20), c = add_slot(s, 64), d = add_slot(s, 64);
-  uint32_t given = add_tensor(s, "ids", WEFT_INPUT, 1, 2, c, WEFT_NONE), wanted = add_tensor(s, "targets", WEFT_INPUT, 1, 2, d, WEFT_NONE);
+  uint32_t given = add_tensor(s, "ids", WEFT_INPUT, 1, 2, c, WEFT_NONE),
+           wanted = add_tensor(s, "targets", WEFT_INPUT, 1, 2, d, WEFT_NONE);
   s->tensors[given].dtype = s->tensors[wanted].dtype = WEFT_I32;
   uint32_t loss = add_tensor(s, "loss", WEFT_OUTPUT, 2, 1, a, WEFT_NONE);
   uint32_t made = add_tensor(s, "dw", WEFT_GRADIENT, parameter.shape[0], parameter.shape[1], b, 0);
-  uint32_t gradient = add_tensor(s, "gradient", WEFT_STORE_GRADIENT, parameter.shape[0], parameter.shape[1], WEFT_NONE, 0);
+  uint32_t gradient =
+      add_tensor(s, "gradient", WEFT_STORE_GRADIENT, parameter.shape[0], parameter.shape[1], WEFT_NONE, 0);
   uint32_t sum = add_tensor(s, "sum", WEFT_STORE_SCALAR, 1, 1, WEFT_NONE, 0);
   uint32_t weight = add_tensor(s, "w", WEFT_STORE_PARAMETER, parameter.shape[0], parameter.shape[1], WEFT_NONE, 0);
   add_step(s, WEFT_OP_CROSS_ENTROPY, WEFT_QUEUE_COMPUTE, given, loss)->inputs[1] = wanted;
@@ -294,7 +331,8 @@ typedef struct events {
 
 static weft_status take_event(void *context, const weft_trace_event *event) {
   events *e = context;
-  e->wrong = e->wrong || event->end_ns < event->start_ns || event->busy_ns > event->end_ns - event->start_ns || event->iteration < e->last_iteration;
+  e->wrong = e->wrong || event->end_ns < event->start_ns || event->busy_ns > event->end_ns - event->start_ns ||
+             event->iteration < e->last_iteration;
   e->last_iteration = event->iteration;
   ++e->count;
   return NULL;
@@ -327,7 +365,8 @@ static void micro_batches_accumulate(void **state) {
   int stores = 0, adds = 0;
   for (int i = 0; i < w.count; ++i) {
     if (w.calls[i].op == WEFT_OP_STORE_GRADIENT) assert_int_equal(w.calls[i].accumulate, stores++ != 0);
-    if (w.calls[i].op == WEFT_OP_ADD && ++adds) assert_false(w.calls[i].accumulate);  // on the device every micro-batch begins anew
+    if (w.calls[i].op == WEFT_OP_ADD && ++adds)
+      assert_false(w.calls[i].accumulate);  // on the device every micro-batch begins anew
     if (w.calls[i].op == WEFT_OP_ADAMW) assert_true(fabs((double)w.calls[i].gradient_scale - 1 / (4 + 1e-6)) < 1e-7);
     uint32_t lane = w.calls[i].op == WEFT_OP_ADD || w.calls[i].op == WEFT_OP_CROSS_ENTROPY ? 0 : 2;
     assert_int_equal(w.calls[i].lane, lane);
@@ -379,19 +418,23 @@ static void feeds_are_checked(void **state) {
   weft_schedule *s = training_schedule(&network);
   weft_session *session = NULL;
   weft_outcome outcome;
-  assert_failure(weft_session_create(s, wrong, &backend, &(weft_backend_options){0}, NULL, &session), WEFT_INVALID, "they differ in family");
+  assert_failure(weft_session_create(s, wrong, &backend, &(weft_backend_options){0}, NULL, &session), WEFT_INVALID,
+                 "they differ in family");
   assert_ok(weft_session_create(s, store, &backend, &(weft_backend_options){0}, NULL, &session));
   int32_t bad[8] = {0, 0, 0, 0, 0, (int32_t)network.vocabulary, 0, 0}, low[8] = {0, 0, -2, 0, 0, 0, 0, 0};
   weft_feed feed = {.ids = bad, .targets = targets};
-  assert_failure(weft_session_run(session, &feed, NULL, &outcome), WEFT_INVALID, "token id 5 is 269; it must be from 0 to 268");
+  assert_failure(weft_session_run(session, &feed, NULL, &outcome), WEFT_INVALID,
+                 "token id 5 is 269; it must be from 0 to 268");
   feed = (weft_feed){.ids = ids, .targets = low};
-  assert_failure(weft_session_run(session, &feed, NULL, &outcome), WEFT_INVALID, "target 2 is -2; it must be from -1 to 268");
+  assert_failure(weft_session_run(session, &feed, NULL, &outcome), WEFT_INVALID,
+                 "target 2 is -2; it must be from -1 to 268");
   feed = (weft_feed){.ids = ids};
   assert_failure(weft_session_run(session, &feed, NULL, &outcome), WEFT_INVALID, "needs targets");
   assert_int_equal(w.count, 0);
   weft_session_destroy(session);
   s->run.systems = 2;
-  assert_failure(weft_session_create(s, store, &backend, &(weft_backend_options){0}, NULL, &session), WEFT_INVALID, "2 systems");
+  assert_failure(weft_session_create(s, store, &backend, &(weft_backend_options){0}, NULL, &session), WEFT_INVALID,
+                 "2 systems");
   weft_schedule_destroy(s);
   weft_store_destroy(store);
   weft_store_destroy(wrong);
@@ -399,7 +442,8 @@ static void feeds_are_checked(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(ring_holds_back_the_stream), cmocka_unit_test(slots_are_memory), cmocka_unit_test(failures_stop_all),
-      cmocka_unit_test(micro_batches_accumulate), cmocka_unit_test(updates_are_guarded), cmocka_unit_test(feeds_are_checked)};
+      cmocka_unit_test(ring_holds_back_the_stream), cmocka_unit_test(slots_are_memory),
+      cmocka_unit_test(failures_stop_all),          cmocka_unit_test(micro_batches_accumulate),
+      cmocka_unit_test(updates_are_guarded),        cmocka_unit_test(feeds_are_checked)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,8 @@ static void saved_comes_back(void **state) {
   assert_ok(weft_store_open(&read, checkpoint, false, WEFT_F32, &mapped));
   assert_ok(weft_store_open(&read, checkpoint, true, WEFT_F32, &trained));
   for (uint32_t p = 0; p < weft_network_parameter_tensors(&network); ++p) {
-    weft_view full = weft_store_parameter(store, p), half = weft_store_parameter(mapped, p), again = weft_store_parameter(trained, p);
+    weft_view full = weft_store_parameter(store, p), half = weft_store_parameter(mapped, p),
+              again = weft_store_parameter(trained, p);
     assert_int_equal(half.dtype, WEFT_BF16);  // as the file maps it
     assert_int_equal(again.dtype, WEFT_F32);
     for (uint64_t i = 0; i < full.rows * full.columns; ++i) {
@@ -83,7 +84,8 @@ static void other_networks_are_refused(void **state) {
   }
   assert_ok(weft_store_save(store, folder, WEFT_F32, true));
   assert_ok(weft_store_random(&other, 4, &wrong));
-  assert_failure(weft_store_resume(wrong, folder), WEFT_INVALID, "an f32 tensor with the shape of model.embed_tokens.weight is needed");
+  assert_failure(weft_store_resume(wrong, folder), WEFT_INVALID,
+                 "an f32 tensor with the shape of model.embed_tokens.weight is needed");
   weft_checkpoint *checkpoint = NULL;
   weft_store *opened = NULL;
   char *model = weft_format("%s/model.safetensors", folder);
@@ -126,8 +128,10 @@ static void scores_in_windows(void **state) {
     weft_score_finish(&score);
   }
   weft_score score = {0};
-  assert_failure(weft_score_ids(session, schedule, ids, COUNT, WINDOW, NULL, NULL, &score), WEFT_INVALID, "stride 10 must be smaller");
-  assert_failure(weft_score_ids(session, schedule, ids, WINDOW - 1, 1, NULL, NULL, &score), WEFT_INVALID, "fewer than one window");
+  assert_failure(weft_score_ids(session, schedule, ids, COUNT, WINDOW, NULL, NULL, &score), WEFT_INVALID,
+                 "stride 10 must be smaller");
+  assert_failure(weft_score_ids(session, schedule, ids, WINDOW - 1, 1, NULL, NULL, &score), WEFT_INVALID,
+                 "fewer than one window");
   assert_true(fabs(weft_nll((float[]){0, 0, 0, 0}, 4, 2) - log(4)) < 1e-12);
   assert_true(fabs(weft_nll((float[]){1000, 0}, 2, 1) - 1000) < 1e-9);
   free(ids);

@@ -16,9 +16,16 @@ weft_network test_network(const char *name) {
 weft_schedule *test_compile(const weft_network *network, const weft_run *run) {
   weft_machine machine = weft_machine_default();
   machine.kind = WEFT_ROOFLINE;
-  machine.roofline = (weft_roofline){.f32_flops_per_second = 1e11, .f16_flops_per_second = 1e11, .bf16_flops_per_second = 1e11,
-                                     .memory_bytes = 16e9, .memory_bytes_per_second = 1e10, .cores = 1, .shared_cores = true,
-                                     .copy_bytes_per_second = 5e9, .compute_efficiency = 0.5, .memory_efficiency = 0.5};
+  machine.roofline = (weft_roofline){.f32_flops_per_second = 1e11,
+                                     .f16_flops_per_second = 1e11,
+                                     .bf16_flops_per_second = 1e11,
+                                     .memory_bytes = 16e9,
+                                     .memory_bytes_per_second = 1e10,
+                                     .cores = 1,
+                                     .shared_cores = true,
+                                     .copy_bytes_per_second = 5e9,
+                                     .compute_efficiency = 0.5,
+                                     .memory_efficiency = 0.5};
   machine.store_bytes = 16e9;
   weft_schedule *schedule = NULL;
   assert_ok(weft_compile(network, &machine, run, &schedule));

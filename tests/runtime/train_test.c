@@ -1,4 +1,5 @@
-// Training: a run that is stopped and resumed ends with the same bytes; learning rates; datasets; what goes wrong is said.
+// Training: a run that is stopped and resumed ends with the same bytes; learning rates; datasets; what goes wrong is
+// said.
 #include <math.h>
 
 #include "base/file.h"
@@ -43,10 +44,19 @@ static int tear_down(void **state) {
 }
 
 static weft_train_options options_of(const fixture *f, const char *folder) {
-  return (weft_train_options){.schedule = f->schedule, .validation = f->validation, .backend = f->backend, .dataset = &f->dataset,
-                              .rate = {.kind = WEFT_DECAY_COSINE, .peak = 3e-3, .floor = 1e-4, .warmup = 2, .steps = STEPS},
-                              .update = weft_update_default(), .seed = 9, .save_every = SAVE_EVERY, .validate_every = 3, .validation_windows = 2,
-                              .directory = folder, .saved_dtype = WEFT_BF16};
+  return (weft_train_options){
+      .schedule = f->schedule,
+      .validation = f->validation,
+      .backend = f->backend,
+      .dataset = &f->dataset,
+      .rate = {.kind = WEFT_DECAY_COSINE, .peak = 3e-3, .floor = 1e-4, .warmup = 2, .steps = STEPS},
+      .update = weft_update_default(),
+      .seed = 9,
+      .save_every = SAVE_EVERY,
+      .validate_every = 3,
+      .validation_windows = 2,
+      .directory = folder,
+      .saved_dtype = WEFT_BF16};
 }
 
 static weft_status stop_at(void *context, const weft_train_record *record) {
@@ -137,7 +147,8 @@ static void training_learns(void **state) {
   last = strrchr(log, '\n') + 1;
   double loss = 0, validation = 0;
   assert_int_equal(sscanf(last, "40,%lf,%lf", &loss, &validation), 2);
-  assert_true(loss < 1.2 && fabs(loss - validation) < 0.2);  // from log(277) = 5.6; the pattern ends at log(11) = 2.4 if only counted
+  assert_true(loss < 1.2 &&
+              fabs(loss - validation) < 0.2);  // from log(277) = 5.6; the pattern ends at log(11) = 2.4 if only counted
   free(log);
   free(dataset.ids);
   weft_store_destroy(store);
@@ -162,7 +173,8 @@ static void every_step_reads_other_text(void **state) {
   weft_store *store = NULL;
   assert_ok(weft_store_random(&f->network, 4, &store));
   assert_ok(weft_train(store, &options));
-  assert_true(fabs(losses[0] - losses[1]) > 1e-5 && fabs(losses[1] - losses[2]) > 1e-5 && fabs(losses[0] - losses[2]) > 1e-5);
+  assert_true(fabs(losses[0] - losses[1]) > 1e-5 && fabs(losses[1] - losses[2]) > 1e-5 &&
+              fabs(losses[0] - losses[2]) > 1e-5);
   weft_store_destroy(store);
   test_remove(folder);
   free(folder);
@@ -178,7 +190,8 @@ static void explosions_are_said(void **state) {
   weft_view view = weft_store_parameter(store, 0);
   ((float *)view.data)[0] = NAN;
   for (uint64_t i = 0; i < view.rows * view.columns; ++i) ((float *)view.data)[i] = NAN;
-  assert_failure(weft_train(store, &options), WEFT_FAILED, "training step 1 (learning rate 1; nothing was saved before it): ");
+  assert_failure(weft_train(store, &options), WEFT_FAILED,
+                 "training step 1 (learning rate 1; nothing was saved before it): ");
   char *model = weft_format("%s/model.safetensors", folder);
   assert_false(weft_file_exists(model));
   free(model);
@@ -229,7 +242,8 @@ static void windows(void **state) {
   assert_int_equal(ids[0], d.train_count);
   weft_dataset_validate(&d, 8, 9, T, ids, targets);
   assert_int_equal(targets[T - 1], d.count - 1);
-  assert_failure(weft_dataset_check(&d, 500), WEFT_INVALID, "the validation part of the data has 500 tokens; a sequence of 500 needs at least 501");
+  assert_failure(weft_dataset_check(&d, 500), WEFT_INVALID,
+                 "the validation part of the data has 500 tokens; a sequence of 500 needs at least 501");
   assert_ok(weft_dataset_check(&d, 499));
 }
 
@@ -241,8 +255,12 @@ static void datasets_are_read(void **state) {
   assert_ok(weft_tokenizer_open("bytes", &tokenizer));
   assert_ok(weft_file_write(path, "", 0));
   assert_failure(weft_dataset_read(path, tokenizer, 256, 0, &d), WEFT_INVALID, "the file is empty");
-  assert_ok(weft_file_write(path, "abc\xff" "efghij", 10));
-  assert_failure(weft_dataset_read(path, tokenizer, 128, 0, &d), WEFT_INVALID, "token 3 is 255, but the network's vocabulary has only 128");
+  assert_ok(weft_file_write(path,
+                            "abc\xff"
+                            "efghij",
+                            10));
+  assert_failure(weft_dataset_read(path, tokenizer, 128, 0, &d), WEFT_INVALID,
+                 "token 3 is 255, but the network's vocabulary has only 128");
   assert_failure(weft_dataset_read(path, tokenizer, 256, 0.7, &d), WEFT_INVALID, "must be from 0 to 0.5");
   assert_ok(weft_dataset_read(path, tokenizer, 256, 0.2, &d));
   assert_int_equal(d.count, 10);
@@ -256,10 +274,12 @@ static void datasets_are_read(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test_setup_teardown(resumed_is_uninterrupted, set_up, tear_down), cmocka_unit_test_setup_teardown(training_learns, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(every_step_reads_other_text, set_up, tear_down),
-      cmocka_unit_test_setup_teardown(explosions_are_said, set_up, tear_down), cmocka_unit_test(learning_rates),
-      cmocka_unit_test_setup_teardown(windows, set_up, tear_down), cmocka_unit_test(datasets_are_read)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(resumed_is_uninterrupted, set_up, tear_down),
+                                     cmocka_unit_test_setup_teardown(training_learns, set_up, tear_down),
+                                     cmocka_unit_test_setup_teardown(every_step_reads_other_text, set_up, tear_down),
+                                     cmocka_unit_test_setup_teardown(explosions_are_said, set_up, tear_down),
+                                     cmocka_unit_test(learning_rates),
+                                     cmocka_unit_test_setup_teardown(windows, set_up, tear_down),
+                                     cmocka_unit_test(datasets_are_read)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
