@@ -1,22 +1,6 @@
-# Every library that Weft uses, found once. All are in Debian 12 (scripts/setup installs them).
-find_package(PkgConfig REQUIRED)
-find_package(Threads REQUIRED)
-find_package(ZLIB REQUIRED)
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)        # JSON; MIT
-pkg_check_modules(CYAML REQUIRED IMPORTED_TARGET libcyaml)         # YAML; ISC
-pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)  # BSD-2
-pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)       # BSD-3
-pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)            # BSD-3
-pkg_check_modules(POPT REQUIRED IMPORTED_TARGET popt)              # MIT
-pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)       # BSD-2
-pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)          # Apache-2.0; tests only
-find_package(dnnl REQUIRED CONFIG)                                 # oneDNN; Apache-2.0
-find_package(OpenMP REQUIRED COMPONENTS C)
+# What the build needs beside the libraries: for the program, the tests and generated code (scripts/setup installs all).
+include(WeftLibraries)
+pkg_check_modules(POPT REQUIRED IMPORTED_TARGET popt)      # options of the program; MIT
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)  # tests only; Apache-2.0
 find_program(PROTOC_C protoc-c REQUIRED)
 find_program(PROTOC protoc REQUIRED)
-
-# SystemC has no pkg-config file in Debian; Apache-2.0.
-find_path(SYSTEMC_INCLUDE systemc REQUIRED)
-find_library(SYSTEMC_LIBRARY systemc REQUIRED)
-add_library(SystemC::systemc UNKNOWN IMPORTED)
-set_target_properties(SystemC::systemc PROPERTIES IMPORTED_LOCATION "${SYSTEMC_LIBRARY}" INTERFACE_INCLUDE_DIRECTORIES "${SYSTEMC_INCLUDE}")
