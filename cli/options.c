@@ -125,8 +125,22 @@ static weft_status read_options(weft_cli_options *options, const char *command, 
   return status;
 }
 
+// Prints a paragraph in lines of up to 79 columns, as wide as popt's; its own line ends count as spaces.
+static void print_paragraph(const char *text) {
+  int column = 0;
+  for (size_t length; *(text += strspn(text, " \n")); text += length) {
+    length = strcspn(text, " \n");
+    if (column > 0 && column + 1 + (int)length > 79) {
+      putchar('\n');
+      column = 0;
+    }
+    column += printf("%s%.*s", column > 0 ? " " : "", (int)length, text);
+  }
+  printf("\n\n");
+}
+
 static void print_help(const weft_cli_options *options) {
-  if (options->about) printf("%s%s\n", options->about, options->about[strlen(options->about) - 1] == '\n' ? "" : "\n");
+  if (options->about) print_paragraph(options->about);
   poptPrintHelp(options->context, stdout, 0);
   if (options->examples) printf("\nExamples:\n%s", options->examples);
 }
