@@ -76,7 +76,8 @@ weft_status weft_directory_make(const char *path) {
     if (*slash != '/' && *slash != 0) continue;
     char kept = *slash;
     *slash = 0;
-    if (mkdir(copy, 0777) != 0 && errno != EEXIST) status = weft_error(WEFT_FAILED, "%s: cannot make folder: %s", copy, strerror(errno));
+    if (mkdir(copy, 0777) != 0 && errno != EEXIST)
+      status = weft_error(WEFT_FAILED, "%s: cannot make folder: %s", copy, strerror(errno));
     *slash = kept;
     if (kept == 0) break;
   }
@@ -125,7 +126,8 @@ weft_status weft_data_path(const char *relative, char **out_path) {
   const char *chosen = getenv("WEFT_DATA");
   if (chosen) {
     if (try_data(chosen, relative, out_path)) return NULL;
-    return weft_error(WEFT_INVALID, "%s: not found in %s, which WEFT_DATA names as the folder of Weft's data", relative, chosen);
+    return weft_error(WEFT_INVALID, "%s: not found in %s, which WEFT_DATA names as the folder of Weft's data", relative,
+                      chosen);
   }
   char *program = program_folder();
   // Beside an installed program, wherever its prefix was moved to.
@@ -133,7 +135,8 @@ weft_status weft_data_path(const char *relative, char **out_path) {
   bool building = is_below(program, WEFT_BUILD_FOLDER);
   const char *folders[] = {building ? WEFT_SOURCE_DATA : beside, WEFT_INSTALLED_DATA, WEFT_SOURCE_DATA};
   bool found = false;
-  for (size_t i = 0; i < sizeof folders / sizeof *folders && !found; ++i) found = try_data(folders[i], relative, out_path);
+  for (size_t i = 0; i < sizeof folders / sizeof *folders && !found; ++i)
+    found = try_data(folders[i], relative, out_path);
   weft_status status = NULL;
   if (!found)
     status = weft_error(WEFT_INVALID, "%s: not found in Weft's data (%s, %s); WEFT_DATA names another folder", relative,

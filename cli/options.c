@@ -8,9 +8,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 
-static bool is_last(const struct poptOption *option) {
-  return !option->longName && !option->shortName && !option->arg;
-}
+static bool is_last(const struct poptOption *option) { return !option->longName && !option->shortName && !option->arg; }
 
 static int option_count(const struct poptOption *table) {
   int count = 0;
@@ -28,8 +26,8 @@ static struct poptOption *complete_table(const struct poptOption *table, int cou
     all[i] = table[i];
     if (kind_of(&all[i]) != POPT_ARG_VAL) all[i].val = i + 1;
   }
-  all[count] = (struct poptOption){.longName = "help", .shortName = 'h', .argInfo = POPT_ARG_NONE, .arg = help,
-                                   .descrip = "print this text"};
+  all[count] = (struct poptOption){
+      .longName = "help", .shortName = 'h', .argInfo = POPT_ARG_NONE, .arg = help, .descrip = "print this text"};
   return all;
 }
 
@@ -62,9 +60,9 @@ static weft_status unknown_option(const weft_cli_options *options, const char *c
     if (o->longName) names[count++] = o->longName;
   char *bare = weft_copy_text(word + strspn(word, "-"));
   bare[strcspn(bare, "=")] = 0;
-  weft_status status =
-      weft_error(WEFT_INVALID, "%s: unknown option %s; the nearest is --%s (\"--\" before a text that begins with \"-\")",
-                 command, word, weft_nearest(bare, names, count));
+  weft_status status = weft_error(
+      WEFT_INVALID, "%s: unknown option %s; the nearest is --%s (\"--\" before a text that begins with \"-\")", command,
+      word, weft_nearest(bare, names, count));
   free(bare);
   return status;
 }

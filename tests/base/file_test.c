@@ -89,7 +89,8 @@ static void data_is_found(void **state) {
   path = NULL;
   setenv("WEFT_DATA", folder, 1);
   char expected[400];
-  snprintf(expected, sizeof expected, "models: not found in %s, which WEFT_DATA names as the folder of Weft's data", folder);
+  snprintf(expected, sizeof expected, "models: not found in %s, which WEFT_DATA names as the folder of Weft's data",
+           folder);
   assert_failure(weft_data_path("models", &path), WEFT_INVALID, expected);
   assert_null(path);
   assert_ok(weft_directory_make(at("models")));

@@ -145,9 +145,12 @@ static void file_errors_have_a_place(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(good_object),      cmocka_unit_test(unknown_key),
-      cmocka_unit_test(wrong_values),     cmocka_unit_test(first_error_wins),
-      cmocka_unit_test(whole_reals_are_integers), cmocka_unit_test(file_errors_have_a_place),
+      cmocka_unit_test(good_object),
+      cmocka_unit_test(unknown_key),
+      cmocka_unit_test(wrong_values),
+      cmocka_unit_test(first_error_wins),
+      cmocka_unit_test(whole_reals_are_integers),
+      cmocka_unit_test(file_errors_have_a_place),
   };
   return cmocka_run_group_tests_name("base/json", tests, NULL, NULL);
 }

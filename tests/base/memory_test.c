@@ -116,8 +116,10 @@ static void arena_keeps_everything(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(small_memory_is_zeroed),  cmocka_unit_test(no_small_memory_ends_the_program),
-      cmocka_unit_test(large_memory_is_aligned_and_may_fail), cmocka_unit_test(texts_are_copied),
+      cmocka_unit_test(small_memory_is_zeroed),
+      cmocka_unit_test(no_small_memory_ends_the_program),
+      cmocka_unit_test(large_memory_is_aligned_and_may_fail),
+      cmocka_unit_test(texts_are_copied),
       cmocka_unit_test(arena_keeps_everything),
   };
   return cmocka_run_group_tests_name("base/memory", tests, NULL, NULL);
