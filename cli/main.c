@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -29,20 +30,22 @@ static weft_status unknown_command(const char *word) {
 }
 
 static void print_help(void) {
-  printf("weft: compiles, simulates and executes transformers on machines that stream weights.\n\n"
-         "Usage: weft [--quiet|--verbose] COMMAND [OPTION...]\n"
-         "       weft help COMMAND\n\n"
-         "Commands:\n");
+  printf(
+      "weft: compiles, simulates and executes transformers on machines that stream weights.\n\n"
+      "Usage: weft [--quiet|--verbose] COMMAND [OPTION...]\n"
+      "       weft help COMMAND\n\n"
+      "Commands:\n");
   for (int i = 0; i < COMMAND_COUNT; ++i) printf("  %-12s %s\n", commands[i]->name, commands[i]->summary);
-  printf("\nOptions:\n"
-         "  --help       this text\n"
-         "  --version    Weft's version\n"
-         "  --quiet      only errors on stderr: no progress, no warnings\n"
-         "  --verbose    more on stderr\n\n"
-         "Results are written to stdout, log and progress to stderr.\n"
-         "Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 does not fit the machine, 4 outside tolerance,\n"
-         "77 not available on this computer.\n\n"
-         "Environment: WEFT_DATA names the folder that holds models/ and plan/ (networks, machines, cases).\n");
+  printf(
+      "\nOptions:\n"
+      "  --help       this text\n"
+      "  --version    Weft's version\n"
+      "  --quiet      only errors on stderr: no progress, no warnings\n"
+      "  --verbose    more on stderr\n\n"
+      "Results are written to stdout, log and progress to stderr.\n"
+      "Exit codes: 0 ok, 1 failed, 2 usage or bad input, 3 does not fit the machine, 4 outside tolerance,\n"
+      "77 not available on this computer.\n\n"
+      "Environment: WEFT_DATA names the folder that holds models/ and plan/ (networks, machines, cases).\n");
 }
 
 static weft_status run_help(int argc, const char **argv) {
@@ -60,9 +63,12 @@ static weft_status run_help(int argc, const char **argv) {
 static weft_status run(int argc, const char **argv) {
   int at = 1;
   for (; at < argc; ++at) {
-    if (strcmp(argv[at], "--quiet") == 0 || strcmp(argv[at], "-q") == 0) weft_log_set_level(WEFT_LOG_ERROR);
-    else if (strcmp(argv[at], "--verbose") == 0 || strcmp(argv[at], "-v") == 0) weft_log_set_level(WEFT_LOG_DEBUG);
-    else break;
+    if (strcmp(argv[at], "--quiet") == 0 || strcmp(argv[at], "-q") == 0)
+      weft_log_set_level(WEFT_LOG_ERROR);
+    else if (strcmp(argv[at], "--verbose") == 0 || strcmp(argv[at], "-v") == 0)
+      weft_log_set_level(WEFT_LOG_DEBUG);
+    else
+      break;
   }
   if (at == argc) {
     print_help();
@@ -83,7 +89,16 @@ static weft_status run(int argc, const char **argv) {
   return command->run(argc - at, argv + at);
 }
 
+// A session's three queues and OpenMP's workers share the cores. Workers that wait by spinning, as libgomp's do unless
+// told otherwise, take them from the stream threads (and from other programs); libgomp reads the wish before main
+// begins, so the program starts itself again with it. A policy that the user has set stands.
+static void wait_without_spinning(char **argv) {
+  if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT")) return;
+  if (setenv("OMP_WAIT_POLICY", "passive", 1) == 0) execv("/proc/self/exe", argv);  // on failure: slower, not wrong
+}
+
 int main(int argc, char **argv) {
+  wait_without_spinning(argv);
   weft_status status = run(argc, (const char **)(void *)argv);
   if (fflush(stdout) != 0 && !status)
     status = weft_error(WEFT_FAILED, "cannot write the results to stdout: %s", strerror(errno));

@@ -46,7 +46,7 @@ typedef struct weft_call {
   const weft_scalars *scalars;
   weft_view inputs[WEFT_OP_MAX_INPUTS];
   weft_view outputs[WEFT_OP_MAX_OUTPUTS];
-  bool accumulate;                 // effective: attribute, or (at the store) not the first micro-batch
+  bool accumulate;                 // effective: the attribute, or, for outputs at the store, not the first micro-batch
   uint64_t row_begin, row_end;     // chunk of the stored weight: the weight's view (LINEAR: inputs[1],
                                    // LINEAR_BACKWARD_INPUT: inputs[1], LINEAR_BACKWARD_WEIGHT: outputs[0]) holds just these rows
   uint64_t weight_rows;            // rows of the whole stored weight; row_end - row_begin when not chunked

@@ -135,11 +135,28 @@ static char *cpu_describe(void *device) {
   return text;
 }
 
+// Waking another thread costs some ten microseconds: work that one thread does in less stays on it. Which threads work never
+// changes a result.
+static bool is_small(const weft_call *call) {
+  const uint64_t few_bytes = 128u << 10;
+  uint64_t bytes = 0;
+  for (int i = 0; i < WEFT_OP_MAX_INPUTS + WEFT_OP_MAX_OUTPUTS; ++i) {
+    const weft_view *v = i < WEFT_OP_MAX_INPUTS ? &call->inputs[i] : &call->outputs[i - WEFT_OP_MAX_INPUTS];
+    if (v->data) bytes += v->rows * v->columns * cpu_element_bytes(v->dtype);
+  }
+  if (call->op == WEFT_OP_ATTENTION_CACHED)  // the caches' views are of all their room
+    bytes = call->inputs[0].rows * (call->scalars->position + call->inputs[0].rows) * call->inputs[0].columns * sizeof(float);
+  bool multiplies = call->op == WEFT_OP_LINEAR || call->op == WEFT_OP_LINEAR_BACKWARD_INPUT ||
+                    call->op == WEFT_OP_LINEAR_BACKWARD_WEIGHT || call->op == WEFT_OP_ATTENTION ||
+                    call->op == WEFT_OP_ATTENTION_BACKWARD;
+  return bytes < (multiplies && call->inputs[0].rows > 1 ? few_bytes / 8 : few_bytes);
+}
+
 static weft_status cpu_compute(void *device, uint32_t lane, const weft_call *call) {
   cpu_device *d = device;
   assert(lane < CPU_LANES && call->op < WEFT_OP_COUNT);
   cpu_call c = {.device = d, .k = d->k, .lane = &d->lanes[lane], .call = call, .a = call->attributes, .s = call->scalars,
-                .threads = d->threads, .first = call->row_begin == 0, .last = call->row_end >= call->weight_rows};
+                .threads = is_small(call) ? 1 : d->threads, .first = call->row_begin == 0, .last = call->row_end >= call->weight_rows};
   return ops[call->op](&c);
 }
 
