@@ -23,7 +23,7 @@ static void print_report(const weft_machine *m, const weft_measure_report *r, co
   weft_table_column(table, "how", NULL);
   fact(table, "f32 peak", r->peak[WEFT_F32], "FLOP/s", "quickest matrix product");
   fact(table, "bf16 peak", r->peak[WEFT_BF16], "FLOP/s", "quickest matrix product");
-  fact(table, "memory bandwidth", r->memory_bytes_per_second, "B/s", "sums of large matrices, all threads");
+  fact(table, "memory bandwidth", r->memory_bytes_per_second, "B/s", "quickest large sum, load or update");
   fact(table, "copy bandwidth", r->copy_bytes_per_second, "B/s", "one stream thread, bytes of one side");
   fact(table, "step overhead", r->step_seconds, "s", "a word to another thread");
   fact(table, "disk reads", r->disk_bytes_per_second, "B/s", r->disk_note);

@@ -9,7 +9,7 @@
 // before has just written them. Points whose operands do not fit the pool are left out. FLOPs and bytes of a point are those that the
 // compiler counts for such a step.
 //
-//   memory bandwidth   f32 add of matrices of an eighth of the pool: two reads and one write
+//   memory bandwidth   the quickest single run of a sum of matrices of an eighth of the pool, or of a load, a gradient out or an update
 //   copy bandwidth     LOAD of a large f32 matrix on one stream thread; bytes of one side
 //   step overhead      half of the time that a word needs to another thread and back, through a mutex and condition variables
 //   disk               reading a fresh file in $TMPDIR (or /tmp) past the system's cache where that can be asked for

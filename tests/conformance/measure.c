@@ -29,6 +29,7 @@ static void a_host_is_measured(void **state) {
     seen[rate->op] = true;
     assert_true(rate->seconds > 0 && rate->bytes > 0);
     // A product's median cannot beat the peak, which is the quickest of all runs.
+    if (rate->op == WEFT_OP_ADAMW) assert_true(rate->bytes / rate->seconds <= report.memory_bytes_per_second * 1.000001);
     if (rate->op == WEFT_OP_LINEAR) assert_true(rate->flops / rate->seconds <= report.peak[rate->dtype] * 1.000001);
   }
   for (int op = 0; op < WEFT_OP_COUNT; ++op)
