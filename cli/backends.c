@@ -10,7 +10,8 @@ static weft_status row(weft_table *table, const weft_backend *backend) {
   void *device = NULL;
   weft_backend_options options = {0};
   weft_status status = backend->open(&options, &device);
-  if (status && weft_status_code(status) != WEFT_UNAVAILABLE) return weft_status_prefix(status, "backend %s: ", backend->name);
+  if (status && weft_status_code(status) != WEFT_UNAVAILABLE)
+    return weft_status_prefix(status, "backend %s: ", backend->name);
   weft_table_row(table);
   weft_table_text(table, backend->name);
   weft_table_text(table, status ? "no" : "yes");
@@ -28,11 +29,13 @@ static weft_status run(int argc, const char **argv) {
   struct poptOption options_table[] = {{"json", 0, POPT_ARG_NONE, &json, 0, "as JSON", NULL},
                                        {"csv", 0, POPT_ARG_NONE, &csv, 0, "as CSV", NULL},
                                        POPT_TABLEEND};
-  weft_cli_options options = {.usage = "weft backends [OPTION...]",
-                              .about = "Lists the backends that schedules run on, whether each is available on this computer, and how it "
-                                       "would compute (or why it cannot).",
-                              .examples = "  weft backends\n  weft backends --json\n",
-                              .table = options_table};
+  weft_cli_options options = {
+      .usage = "weft backends [OPTION...]",
+      .about =
+          "Lists the backends that schedules run on, whether each is available on this computer, and how it "
+          "would compute (or why it cannot).",
+      .examples = "  weft backends\n  weft backends --json\n",
+      .table = options_table};
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   if (options.helped) return NULL;
   static const char *const columns[] = {"name", "available", "about", "device"};

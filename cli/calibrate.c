@@ -12,7 +12,9 @@ static void fact(weft_table *table, const char *name, double value, const char *
   char text[32];
   weft_table_row(table);
   weft_table_text(table, name);
-  weft_table_text(table, value > 0 ? strcmp(unit, "s") == 0 ? weft_text_seconds(value, text) : weft_text_si(value, unit, text) : "unknown");
+  weft_table_text(table, value > 0
+                             ? strcmp(unit, "s") == 0 ? weft_text_seconds(value, text) : weft_text_si(value, unit, text)
+                             : "unknown");
   weft_table_text(table, note);
 }
 
@@ -62,16 +64,19 @@ static weft_status run(int argc, const char **argv) {
       {"threads", 0, POPT_ARG_INT, &threads, 0, "threads of the backend; 0: one per core (0)", "N"},
       {"backend", 0, POPT_ARG_STRING, &backend, 0, "ref or cpu (cpu)", "NAME"},
       POPT_TABLEEND};
-  weft_cli_options options = {.usage = "weft calibrate -o host.yaml [OPTION...]",
-                              .about = "Measures this computer: every op by size and dtype, memory, copies, hand-overs between threads, disk. "
-                                       "Schedules compiled for the machine file that it writes can be simulated and compared with runs on "
-                                       "this computer. Other programs make the measurements, and so the predictions, slower.",
-                              .examples = "  weft calibrate -o host.yaml\n  weft calibrate -o quick.yaml --seconds 5 --threads 2\n",
-                              .table = table};
+  weft_cli_options options = {
+      .usage = "weft calibrate -o host.yaml [OPTION...]",
+      .about =
+          "Measures this computer: every op by size and dtype, memory, copies, hand-overs between threads, disk. "
+          "Schedules compiled for the machine file that it writes can be simulated and compared with runs on "
+          "this computer. Other programs make the measurements, and so the predictions, slower.",
+      .examples = "  weft calibrate -o host.yaml\n  weft calibrate -o quick.yaml --seconds 5 --threads 2\n",
+      .table = table};
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   if (options.helped) return NULL;
-  weft_status status = path ? calibrate(path, backend ? backend : "cpu", seconds, threads)
-                            : weft_error(WEFT_INVALID, "calibrate: -o FILE is needed: where to write the machine, such as -o host.yaml");
+  weft_status status =
+      path ? calibrate(path, backend ? backend : "cpu", seconds, threads)
+           : weft_error(WEFT_INVALID, "calibrate: -o FILE is needed: where to write the machine, such as -o host.yaml");
   free(path);
   free(backend);
   weft_cli_finish(&options);

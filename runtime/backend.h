@@ -1,7 +1,7 @@
 // For those who write a backend; those who run schedules want runtime/session.h.
 //
-// A backend is one const struct. `ref` (runtime/ref) is plain scalar C: the truth and the template. CMake makes the table
-// of backends (runtime/backends.c.in) from the folders that are built. What a backend computes is defined in
+// A backend is one const struct. `ref` (runtime/ref) is plain scalar C: the truth and the template. CMake makes the
+// table of backends (runtime/backends.c.in) from the folders that are built. What a backend computes is defined in
 // models/ops.h; the conformance suite (tests/conformance) runs every op on every backend against ref.
 #ifndef WEFT_RUNTIME_BACKEND_H
 #define WEFT_RUNTIME_BACKEND_H
@@ -23,45 +23,46 @@ typedef struct weft_view {
   void *data;
   weft_dtype dtype;
   uint64_t rows, columns;
-  uint64_t stride;      // elements from row to row, >= columns
+  uint64_t stride;  // elements from row to row, >= columns
 } weft_view;
 
 // What a step needs beside its operands and attributes, set per run or iteration.
 typedef struct weft_scalars {
-  uint64_t position;      // rows already in the KV cache
-  float loss_scale;       // cross_entropy_backward: 1 / number of targets that count, over the whole training step
+  uint64_t position;  // rows already in the KV cache
+  float loss_scale;   // cross_entropy_backward: 1 / number of targets that count, over the whole training step
   float learning_rate, beta1, beta2, epsilon, decay;
-  uint64_t step;          // adamw: 1 for the first update (bias correction)
-  float gradient_scale;   // adamw, sgd: clipping factor that gradients are multiplied by
+  uint64_t step;         // adamw: 1 for the first update (bias correction)
+  float gradient_scale;  // adamw, sgd: clipping factor that gradients are multiplied by
 } weft_scalars;
 
-// Chunks: row_begin, row_end and weight_rows say which rows of the stored weight this call is about (all three 0, or 0 and
-// all rows, when it is not chunked). The chunks of one step come in order with no other call on their lane in between.
-// Views of biases and of their gradients are always whole. LOAD and STORE_GRADIENT take either side as the chunk alone
-// or as the whole matrix; LOAD copies the bias with the first chunk, STORE_GRADIENT with the last (when it is complete).
-// Outputs that nobody wants (stats, lse, dx, dw, ...) may be absent.
+// Chunks: row_begin, row_end and weight_rows say which rows of the stored weight this call is about (all three 0, or 0
+// and all rows, when it is not chunked). The chunks of one step come in order with no other call on their lane in
+// between. Views of biases and of their gradients are always whole. LOAD and STORE_GRADIENT take either side as the
+// chunk alone or as the whole matrix; LOAD copies the bias with the first chunk, STORE_GRADIENT with the last (when it
+// is complete). Outputs that nobody wants (stats, lse, dx, dw, ...) may be absent.
 typedef struct weft_call {
   weft_op op;
   const weft_attributes *attributes;
   const weft_scalars *scalars;
   weft_view inputs[WEFT_OP_MAX_INPUTS];
   weft_view outputs[WEFT_OP_MAX_OUTPUTS];
-  bool accumulate;                 // effective: the attribute, or, for outputs at the store, not the first micro-batch
-  uint64_t row_begin, row_end;     // chunk of the stored weight: the weight's view (LINEAR: inputs[1],
-                                   // LINEAR_BACKWARD_INPUT: inputs[1], LINEAR_BACKWARD_WEIGHT: outputs[0]) holds just these rows
-  uint64_t weight_rows;            // rows of the whole stored weight; row_end - row_begin when not chunked
+  bool accumulate;  // effective: the attribute, or, for outputs at the store, not the first micro-batch
+  // Chunk of the stored weight: the weight's view (LINEAR: inputs[1], LINEAR_BACKWARD_INPUT: inputs[1],
+  // LINEAR_BACKWARD_WEIGHT: outputs[0]) holds just these rows.
+  uint64_t row_begin, row_end;
+  uint64_t weight_rows;  // rows of the whole stored weight; row_end - row_begin when not chunked
 } weft_call;
 
 typedef struct weft_backend_options {
-  uint32_t threads;     // 0: all cores this process may use
+  uint32_t threads;  // 0: all cores this process may use
 } weft_backend_options;
 
 // A device is opened per session. compute is called from one thread at a time for the same `lane`; lanes (0 compute,
 // 1 stream-in, 2 stream-out and update) run concurrently and share nothing but the memory that the schedule's
 // dependencies order. LOAD, STORE_GRADIENT, EMBED, EMBED_BACKWARD, SQUARE_SUM, ADAMW, SGD come on lanes 1 and 2.
 typedef struct weft_backend {
-  const char *name;     // "ref", "cpu"
-  const char *about;    // one line for `weft backends`
+  const char *name;   // "ref", "cpu"
+  const char *about;  // one line for `weft backends`
   // WEFT_UNAVAILABLE with the reason where this computer lacks what is needed.
   weft_status (*open)(const weft_backend_options *options, void **out_device);
   void (*close)(void *device);
@@ -71,7 +72,8 @@ typedef struct weft_backend {
 } weft_backend;
 
 const weft_backend *const *weft_backends(uint32_t *out_count);
-weft_status weft_backend_find(const char *name, const weft_backend **out_backend) WEFT_CHECKED;  // nearest name in the error
+weft_status weft_backend_find(const char *name,
+                              const weft_backend **out_backend) WEFT_CHECKED;  // nearest name in the error
 extern const weft_backend weft_backend_ref, weft_backend_cpu;
 
 #ifdef __cplusplus

@@ -61,8 +61,8 @@ static weft_status measure_points(measurement *m, double seconds, weft_progress 
       continue;
     }
     if (status) {
-      status = weft_status_prefix(status, "%s %s, %llu rows: ", weft_op_name(points[i].op), weft_dtype_name(points[i].dtype),
-                                  (unsigned long long)points[i].rows);
+      status = weft_status_prefix(status, "%s %s, %llu rows: ", weft_op_name(points[i].op),
+                                  weft_dtype_name(points[i].dtype), (unsigned long long)points[i].rows);
       break;
     }
     m->rates[m->rate_count++] = result.rate;
@@ -84,16 +84,24 @@ static weft_machine *make_machine(measurement *m) {
   snprintf(machine->name, sizeof machine->name, "host");
   weft_machine_host_identity(machine->host);
   snprintf(machine->about, sizeof machine->about, "this computer, backend %s; disk reads %s (%.60s)", m->backend->name,
-           r->disk_bytes_per_second > 0 ? weft_text_si(r->disk_bytes_per_second, "B/s", disk) : "unknown", r->disk_note);
+           r->disk_bytes_per_second > 0 ? weft_text_si(r->disk_bytes_per_second, "B/s", disk) : "unknown",
+           r->disk_note);
   machine->kind = WEFT_ROOFLINE;
   machine->measured = true;
   weft_roofline *roofline = &machine->roofline;
-  *roofline = (weft_roofline){.f32_flops_per_second = r->peak[WEFT_F32], .bf16_flops_per_second = r->peak[WEFT_BF16],
+  *roofline = (weft_roofline){.f32_flops_per_second = r->peak[WEFT_F32],
+                              .bf16_flops_per_second = r->peak[WEFT_BF16],
                               .f16_flops_per_second = r->peak[WEFT_F32],  // converted to f32 by the backends there are
-                              .memory_bytes = measure_memory_bytes(), .memory_bytes_per_second = r->memory_bytes_per_second,
-                              .step_seconds = r->step_seconds, .cores = r->threads, .shared_cores = true,
-                              .copy_bytes_per_second = r->copy_bytes_per_second, .compute_efficiency = 1, .memory_efficiency = 1,
-                              .rates = m->rates, .rate_count = m->rate_count};
+                              .memory_bytes = measure_memory_bytes(),
+                              .memory_bytes_per_second = r->memory_bytes_per_second,
+                              .step_seconds = r->step_seconds,
+                              .cores = r->threads,
+                              .shared_cores = true,
+                              .copy_bytes_per_second = r->copy_bytes_per_second,
+                              .compute_efficiency = 1,
+                              .memory_efficiency = 1,
+                              .rates = m->rates,
+                              .rate_count = m->rate_count};
   m->rates = NULL;
   // Store and device are one memory.
   machine->io_in_bytes_per_second = machine->io_out_bytes_per_second = r->memory_bytes_per_second;
@@ -127,7 +135,8 @@ static weft_status measure_all(measurement *m, const weft_measure_options *optio
 weft_status weft_measure_host(const weft_backend *backend, const weft_measure_options *options, weft_progress *progress,
                               weft_machine **out_machine, weft_measure_report *out_report) {
   if (!(options->seconds > 0 && options->seconds <= 86400))
-    return weft_error(WEFT_INVALID, "%g seconds to measure in; more than 0 and at most 86400 is right", options->seconds);
+    return weft_error(WEFT_INVALID, "%g seconds to measure in; more than 0 and at most 86400 is right",
+                      options->seconds);
   measurement m = {.backend = backend};
   WEFT_TRY(backend->open(&options->backend, &m.device));
   weft_status status = measure_all(&m, options, progress);

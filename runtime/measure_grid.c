@@ -24,25 +24,42 @@ static void products(grid *g, weft_dtype dtype) {
   for (size_t o = 0; o < COUNT(ops); ++o)
     for (size_t r = 0; r < COUNT(rows); ++r)
       for (size_t s = 0; s < COUNT(sizes); ++s) {
-        if (rows[r] < 16 && ops[o] != WEFT_OP_LINEAR) continue;          // gradients of so few tokens are not taken
+        if (rows[r] < 16 && ops[o] != WEFT_OP_LINEAR) continue;           // gradients of so few tokens are not taken
         if (rows[r] * sizes[s][0] * sizes[s][1] > 4500000000u) continue;  // takes long and is like the ones before
-        put(g, (measure_point){.op = ops[o], .dtype = dtype, .rows = rows[r], .in = sizes[s][0], .out = sizes[s][1], .a = {.scale = 1}});
+        put(g, (measure_point){.op = ops[o],
+                               .dtype = dtype,
+                               .rows = rows[r],
+                               .in = sizes[s][0],
+                               .out = sizes[s][1],
+                               .a = {.scale = 1}});
       }
 }
 
 static void row_ops(grid *g, weft_dtype dtype) {
   static const uint64_t rows[] = {1, 16, 256, 1024}, widths[] = {64, 768, 4096};
-  static const weft_op ops[] = {WEFT_OP_LAYER_NORM, WEFT_OP_LAYER_NORM_BACKWARD, WEFT_OP_RMS_NORM, WEFT_OP_RMS_NORM_BACKWARD,
-                                WEFT_OP_ROPE, WEFT_OP_ROPE_BACKWARD, WEFT_OP_ACTIVATION, WEFT_OP_ACTIVATION_BACKWARD,
-                                WEFT_OP_GATED, WEFT_OP_GATED_BACKWARD, WEFT_OP_ADD, WEFT_OP_CACHE_WRITE, WEFT_OP_LAST_ROW,
-                                WEFT_OP_EMBED, WEFT_OP_EMBED_BACKWARD};
+  static const weft_op ops[] = {WEFT_OP_LAYER_NORM,    WEFT_OP_LAYER_NORM_BACKWARD,
+                                WEFT_OP_RMS_NORM,      WEFT_OP_RMS_NORM_BACKWARD,
+                                WEFT_OP_ROPE,          WEFT_OP_ROPE_BACKWARD,
+                                WEFT_OP_ACTIVATION,    WEFT_OP_ACTIVATION_BACKWARD,
+                                WEFT_OP_GATED,         WEFT_OP_GATED_BACKWARD,
+                                WEFT_OP_ADD,           WEFT_OP_CACHE_WRITE,
+                                WEFT_OP_LAST_ROW,      WEFT_OP_EMBED,
+                                WEFT_OP_EMBED_BACKWARD};
   for (size_t o = 0; o < COUNT(ops); ++o)
     for (size_t r = 0; r < COUNT(rows); ++r)
       for (size_t w = 0; w < COUNT(widths); ++w) {
-        weft_attributes a = {.batch = 1, .heads = (uint32_t)(widths[w] / 64), .kv_heads = (uint32_t)(widths[w] / 64), .head_dim = 64,
-                             .rotary_dim = 64, .rope_kind = WEFT_ROPE_HALF, .rope_theta = 10000, .epsilon = 1e-5f, .scale = 1,
-                             .accumulate = ops[o] == WEFT_OP_EMBED_BACKWARD,
-                             .activation = ops[o] == WEFT_OP_GATED || ops[o] == WEFT_OP_GATED_BACKWARD ? WEFT_SILU : WEFT_GELU_TANH};
+        weft_attributes a = {
+            .batch = 1,
+            .heads = (uint32_t)(widths[w] / 64),
+            .kv_heads = (uint32_t)(widths[w] / 64),
+            .head_dim = 64,
+            .rotary_dim = 64,
+            .rope_kind = WEFT_ROPE_HALF,
+            .rope_theta = 10000,
+            .epsilon = 1e-5f,
+            .scale = 1,
+            .accumulate = ops[o] == WEFT_OP_EMBED_BACKWARD,
+            .activation = ops[o] == WEFT_OP_GATED || ops[o] == WEFT_OP_GATED_BACKWARD ? WEFT_SILU : WEFT_GELU_TANH};
         put(g, (measure_point){.op = ops[o], .dtype = dtype, .rows = rows[r], .in = widths[w], .out = 4096, .a = a});
       }
 }
@@ -52,26 +69,46 @@ static void loss_ops(grid *g, weft_dtype dtype) {
   for (size_t r = 0; r < COUNT(rows); ++r)
     for (size_t w = 0; w < COUNT(widths); ++w)
       for (int backward = 0; backward < 2; ++backward)
-        put(g, (measure_point){.op = backward ? WEFT_OP_CROSS_ENTROPY_BACKWARD : WEFT_OP_CROSS_ENTROPY, .dtype = dtype,
-                               .rows = rows[r], .in = widths[w], .out = widths[w]});
+        put(g, (measure_point){.op = backward ? WEFT_OP_CROSS_ENTROPY_BACKWARD : WEFT_OP_CROSS_ENTROPY,
+                               .dtype = dtype,
+                               .rows = rows[r],
+                               .in = widths[w],
+                               .out = widths[w]});
 }
 
 // Scores per row grow with the sequence, so sequences are what varies.
 static void attention_ops(grid *g, weft_dtype dtype) {
-  static const uint32_t shapes[][3] = {{1, 64, 4}, {4, 64, 12}, {1, 256, 12}, {4, 256, 12}, {1, 1024, 12}};  // batch, tokens, heads
+  static const uint32_t shapes[][3] = {
+      {1, 64, 4}, {4, 64, 12}, {1, 256, 12}, {4, 256, 12}, {1, 1024, 12}};  // batch, tokens, heads
   static const uint32_t depths[] = {64, 512, 2048};
   for (size_t s = 0; s < COUNT(shapes); ++s)
     for (int backward = 0; backward < 2; ++backward) {
-      weft_attributes a = {.batch = shapes[s][0], .heads = shapes[s][2], .kv_heads = shapes[s][2], .head_dim = 64, .causal = true,
+      weft_attributes a = {.batch = shapes[s][0],
+                           .heads = shapes[s][2],
+                           .kv_heads = shapes[s][2],
+                           .head_dim = 64,
+                           .causal = true,
                            .scale = 0.125f};
-      put(g, (measure_point){.op = backward ? WEFT_OP_ATTENTION_BACKWARD : WEFT_OP_ATTENTION, .dtype = dtype,
-                             .rows = (uint64_t)shapes[s][0] * shapes[s][1], .in = shapes[s][2] * 64, .a = a});
+      put(g, (measure_point){.op = backward ? WEFT_OP_ATTENTION_BACKWARD : WEFT_OP_ATTENTION,
+                             .dtype = dtype,
+                             .rows = (uint64_t)shapes[s][0] * shapes[s][1],
+                             .in = shapes[s][2] * 64,
+                             .a = a});
     }
   for (size_t d = 0; d < COUNT(depths); ++d)
     for (uint64_t rows = 1; rows <= 64; rows *= 64) {
-      weft_attributes a = {.batch = 1, .heads = 12, .kv_heads = 12, .head_dim = 64, .causal = true, .scale = 0.125f,
+      weft_attributes a = {.batch = 1,
+                           .heads = 12,
+                           .kv_heads = 12,
+                           .head_dim = 64,
+                           .causal = true,
+                           .scale = 0.125f,
                            .context = depths[d]};
-      put(g, (measure_point){.op = WEFT_OP_ATTENTION_CACHED, .dtype = dtype, .rows = rows, .in = 768, .a = a,
+      put(g, (measure_point){.op = WEFT_OP_ATTENTION_CACHED,
+                             .dtype = dtype,
+                             .rows = rows,
+                             .in = 768,
+                             .a = a,
                              .position = depths[d] - rows});
     }
 }
@@ -82,7 +119,12 @@ static void store_ops(grid *g, weft_dtype dtype) {
   for (size_t o = 0; o < COUNT(ops); ++o)
     for (size_t s = 0; s < COUNT(sizes); ++s) {
       if (o >= 2 && dtype != WEFT_F32) continue;  // always f32
-      put(g, (measure_point){.op = ops[o], .dtype = dtype, .rows = sizes[s][1], .in = sizes[s][0], .out = sizes[s][1], .a = {.decay = 1}});
+      put(g, (measure_point){.op = ops[o],
+                             .dtype = dtype,
+                             .rows = sizes[s][1],
+                             .in = sizes[s][0],
+                             .out = sizes[s][1],
+                             .a = {.decay = 1}});
     }
 }
 

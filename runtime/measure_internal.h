@@ -10,7 +10,7 @@ typedef struct measure_point {
   weft_dtype dtype;
   uint64_t rows, in, out;  // as in models/ops.h; `out` is the vocabulary, or a table's rows
   weft_attributes a;
-  uint64_t position;       // attention_cached: rows in the cache before
+  uint64_t position;  // attention_cached: rows in the cache before
 } measure_point;
 
 // The grid, in the order of measuring. Caller frees.
@@ -20,7 +20,7 @@ measure_point *measure_grid(uint32_t *out_count);
 typedef struct measure_pool {
   char *memory;
   uint64_t bytes, next;
-  uint64_t dirty;          // so many bytes at the start hold other numbers than they were filled with
+  uint64_t dirty;  // so many bytes at the start hold other numbers than they were filled with
 } measure_pool;
 
 void measure_pool_open(measure_pool *pool, void *memory, uint64_t bytes);
@@ -31,8 +31,8 @@ typedef struct measured {
 } measured;
 
 // At least three runs and at most what `seconds` allow. WEFT_INFEASIBLE: the operands do not fit the pool.
-weft_status measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *point, double seconds,
-                        measured *out) WEFT_CHECKED;
+weft_status measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *point,
+                        double seconds, measured *out) WEFT_CHECKED;
 
 // measure_host.c
 double measure_hand_over_seconds(void);

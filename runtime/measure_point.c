@@ -12,8 +12,8 @@ typedef enum home { FIXED, SLOT, STORE } home;
 typedef struct operand {
   weft_dtype dtype;
   uint64_t rows, columns;  // 0 rows: absent
-  home home;               // where it lies: always there; in two places by turns; at a new place of the pool in every run
-  uint64_t offset;         // in the pool, but for STORE
+  home home;        // where it lies: always there; in two places by turns; at a new place of the pool in every run
+  uint64_t offset;  // in the pool, but for STORE
 } operand;
 
 typedef struct operands {
@@ -30,6 +30,7 @@ static uint64_t bytes_of(const operand *o) {
 static void describe(const measure_point *p, operands *o) {
   uint64_t n = p->rows, i = p->in, v = p->out;
   weft_dtype d = p->dtype;
+// clang-format off
 #define ACT(r, c) (operand){.dtype = d, .rows = r, .columns = c}
 #define SLOT(r, c) (operand){.dtype = d, .rows = r, .columns = c, .home = SLOT}
 #define STORE(r, c) (operand){.dtype = WEFT_F32, .rows = r, .columns = c, .home = STORE}
@@ -45,7 +46,9 @@ static void describe(const measure_point *p, operands *o) {
       SET(.in = {ACT(n, i), ACT(n, i), ACT(1, i), F32(n, 2)}, .out = {ACT(n, i), ACT(1, i), ACT(1, i)});
       break;
     case WEFT_OP_RMS_NORM: SET(.in = {ACT(n, i), ACT(1, i)}, .out = {ACT(n, i), F32(n, 1)}); break;
-    case WEFT_OP_RMS_NORM_BACKWARD: SET(.in = {ACT(n, i), ACT(n, i), ACT(1, i), F32(n, 1)}, .out = {ACT(n, i), ACT(1, i)}); break;
+    case WEFT_OP_RMS_NORM_BACKWARD:
+      SET(.in = {ACT(n, i), ACT(n, i), ACT(1, i), F32(n, 1)}, .out = {ACT(n, i), ACT(1, i)});
+      break;
     case WEFT_OP_ROPE:
     case WEFT_OP_ROPE_BACKWARD: SET(.in = {ACT(n, i), IDS(n)}, .out = {ACT(n, i)}); break;
     case WEFT_OP_ATTENTION: SET(.in = {ACT(n, i), ACT(n, i), ACT(n, i)}, .out = {ACT(n, i), F32(n, p->a.heads)}); break;
@@ -70,7 +73,9 @@ static void describe(const measure_point *p, operands *o) {
     case WEFT_OP_LOAD: SET(.in = {STORE(v, i)}, .out = {SLOT(v, i)}); break;
     case WEFT_OP_STORE_GRADIENT: SET(.in = {SLOT(v, i)}, .out = {STORE(v, i)}); break;
     case WEFT_OP_ALL_REDUCE:
-    case WEFT_OP_SQUARE_SUM: SET(.in = {STORE(v, i)}, .out = {(operand){.dtype = WEFT_F64, .rows = 1, .columns = 1}}); break;
+    case WEFT_OP_SQUARE_SUM:
+      SET(.in = {STORE(v, i)}, .out = {(operand){.dtype = WEFT_F64, .rows = 1, .columns = 1}});
+      break;
     case WEFT_OP_ADAMW: SET(.in = {STORE(v, i), STORE(v, i), STORE(v, i), STORE(v, i)}); break;
     case WEFT_OP_SGD: SET(.in = {STORE(v, i), STORE(v, i)}); break;
     case WEFT_OP_COUNT: break;
@@ -81,6 +86,7 @@ static void describe(const measure_point *p, operands *o) {
 #undef F32
 #undef IDS
 #undef SET
+  // clang-format on
 }
 
 // The same sums as the compiler's: streams count one side, updates what passes through memory, tables only the rows.
@@ -103,7 +109,9 @@ static double count_bytes(const measure_point *p, const operands *o) {
 
 static double count_flops(const measure_point *p, const operands *o) {
   const operand *first = o->out[0].rows ? &o->out[0] : &o->in[0];
-  weft_op_size size = {.rows = p->rows, .in = p->in, .out = p->op == WEFT_OP_EMBED_BACKWARD ? p->in : p->out,
+  weft_op_size size = {.rows = p->rows,
+                       .in = p->in,
+                       .out = p->op == WEFT_OP_EMBED_BACKWARD ? p->in : p->out,
                        .elements = first->rows * first->columns};
   return weft_op_flops(p->op, &p->a, size);
 }
@@ -124,8 +132,8 @@ static weft_status lay_out(const measure_pool *pool, operands *o, uint64_t *out_
   }
   *out_near = near;
   if (near + 2 * far <= pool->bytes) return NULL;
-  return weft_error(WEFT_INFEASIBLE, "the operands need %llu bytes of the %llu in the pool", (unsigned long long)(near + 2 * far),
-                    (unsigned long long)pool->bytes);
+  return weft_error(WEFT_INFEASIBLE, "the operands need %llu bytes of the %llu in the pool",
+                    (unsigned long long)(near + 2 * far), (unsigned long long)pool->bytes);
 }
 
 static weft_view view_of(measure_pool *pool, const operand *o, uint64_t near, int run) {
@@ -140,7 +148,8 @@ static weft_view view_of(measure_pool *pool, const operand *o, uint64_t near, in
   return (weft_view){pool->memory + at, o->dtype, o->rows, o->columns, o->columns};
 }
 
-// Any bytes in [begin, end) of the pool become numbers near 1/64 as f32 and as bf16: neither NaN nor subnormals, which may be slow.
+// Any bytes in [begin, end) of the pool become numbers near 1/64 as f32 and as bf16: neither NaN nor subnormals, which
+// may be slow.
 static void freshen(measure_pool *pool, uint64_t begin, uint64_t end) {
   float *values = (float *)(void *)pool->memory;
   for (uint64_t i = begin / sizeof *values; i < end / sizeof *values; ++i) values[i] = 0x1.0079p-6f;
@@ -153,7 +162,8 @@ static void fill(measure_pool *pool, const operands *o, uint64_t near) {
   for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) {
     const operand *x = &o->in[i];
     int32_t *ids = (int32_t *)(void *)(pool->memory + x->offset);
-    for (uint64_t e = 0; x->rows && x->dtype == WEFT_I32 && e < x->rows * x->columns; ++e) ids[e] = (int32_t)(e * 7 % 64);
+    for (uint64_t e = 0; x->rows && x->dtype == WEFT_I32 && e < x->rows * x->columns; ++e)
+      ids[e] = (int32_t)(e * 7 % 64);
   }
 }
 
@@ -171,15 +181,22 @@ static bool changes_the_store(const operands *o, weft_op op) {
   return o->out[0].home == STORE || op == WEFT_OP_ADAMW || op == WEFT_OP_SGD;
 }
 
-weft_status measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *p, double seconds,
-                        measured *out) {
+weft_status measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *p,
+                        double seconds, measured *out) {
   operands o = {0};
   uint64_t near;
   describe(p, &o);
   WEFT_TRY(lay_out(pool, &o, &near));
   fill(pool, &o, near);
-  weft_scalars scalars = {.position = p->position, .loss_scale = 0.01f, .learning_rate = 1e-6f, .beta1 = 0.9f, .beta2 = 0.95f,
-                          .epsilon = 1e-8f, .decay = 0.1f, .step = 10, .gradient_scale = 1};
+  weft_scalars scalars = {.position = p->position,
+                          .loss_scale = 0.01f,
+                          .learning_rate = 1e-6f,
+                          .beta1 = 0.9f,
+                          .beta2 = 0.95f,
+                          .epsilon = 1e-8f,
+                          .decay = 0.1f,
+                          .step = 10,
+                          .gradient_scale = 1};
   uint32_t lane = p->op == WEFT_OP_LOAD || p->op == WEFT_OP_EMBED ? 1 : p->op >= WEFT_OP_STORE_GRADIENT ? 2 : 0;
   double times[MOST_RUNS], spent = 0;
   int runs = 0, least = LEAST_RUNS;
@@ -204,6 +221,7 @@ weft_status measure_run(const weft_backend *backend, void *device, measure_pool 
   if (changes_the_store(&o, p->op)) pool->dirty = pool->bytes;
   qsort(times, (size_t)runs, sizeof *times, by_size);
   double median = times[runs / 2];
-  *out = (measured){.rate = {p->op, p->dtype, (double)p->rows, count_flops(p, &o), count_bytes(p, &o), median}, .quickest = times[0]};
+  *out = (measured){.rate = {p->op, p->dtype, (double)p->rows, count_flops(p, &o), count_bytes(p, &o), median},
+                    .quickest = times[0]};
   return NULL;
 }

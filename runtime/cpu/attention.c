@@ -1,5 +1,5 @@
-// Attention over whole sequences and over the KV cache. A piece of work is a block of queries of one head; its scores against all
-// keys that it may see are made by one product, then turned into weights row by row.
+// Attention over whole sequences and over the KV cache. A piece of work is a block of queries of one head; its scores
+// against all keys that it may see are made by one product, then turned into weights row by row.
 #include <assert.h>
 #include <math.h>
 #include <omp.h>
@@ -19,16 +19,16 @@ typedef struct attention {
 } attention;
 
 // A (rows, dim) panel of one head as f32: in place, or converted.
-static weft_view panel(const cpu_call *c, const weft_view *v, uint64_t row, uint64_t column, uint64_t rows, uint64_t dim,
-                       float *room) {
+static weft_view panel(const cpu_call *c, const weft_view *v, uint64_t row, uint64_t column, uint64_t rows,
+                       uint64_t dim, float *room) {
   if (v->dtype == WEFT_F32) return (weft_view){cpu_at(v, row, column), WEFT_F32, rows, dim, v->stride};
   for (uint64_t r = 0; r < rows; ++r) cpu_get(c->k, v, row + r, column, dim, room + r * dim);
   return (weft_view){room, WEFT_F32, rows, dim, dim};
 }
 
 // Scores of a block become weights that are not yet divided by their sums; columns that a row may not see become 0.
-static void weigh(const cpu_call *c, const attention *t, float *scores, uint64_t rows, uint64_t keys, uint64_t first_limit,
-                  double *sums, float *shifts) {
+static void weigh(const cpu_call *c, const attention *t, float *scores, uint64_t rows, uint64_t keys,
+                  uint64_t first_limit, double *sums, float *shifts) {
   for (uint64_t r = 0; r < rows; ++r) {
     float *row = scores + r * keys;
     uint64_t limit = t->causal ? first_limit + r : keys;
@@ -38,7 +38,8 @@ static void weigh(const cpu_call *c, const attention *t, float *scores, uint64_t
   }
 }
 
-static bool attend_block(const cpu_call *c, const attention *t, uint64_t sequence, uint32_t h, uint64_t first, float *room) {
+static bool attend_block(const cpu_call *c, const attention *t, uint64_t sequence, uint32_t h, uint64_t first,
+                         float *room) {
   uint64_t rows = t->tokens - first < QUERIES ? t->tokens - first : QUERIES, dim = t->dim;
   uint64_t keys = t->causal ? t->past + first + rows : t->past + t->tokens;
   uint64_t own = (uint64_t)h * dim, shared = (uint64_t)(h / t->group) * dim, row = sequence * t->tokens + first;
@@ -50,8 +51,17 @@ static bool attend_block(const cpu_call *c, const attention *t, uint64_t sequenc
   if (rows == 1) {
     for (uint64_t s = 0; s < keys; ++s) scores[s] = t->scale * c->k->dot(q.data, cpu_at(&k, s, 0), dim);
   } else {
-    cpu_product p = {.dtype = WEFT_F32, .a = q.data, .a_stride = q.stride, .b = k.data, .b_stride = k.stride, .b_across = true,
-                     .m = rows, .n = keys, .k = dim, .scale = t->scale, .c = {scores, WEFT_F32, rows, keys, keys}};
+    cpu_product p = {.dtype = WEFT_F32,
+                     .a = q.data,
+                     .a_stride = q.stride,
+                     .b = k.data,
+                     .b_stride = k.stride,
+                     .b_across = true,
+                     .m = rows,
+                     .n = keys,
+                     .k = dim,
+                     .scale = t->scale,
+                     .c = {scores, WEFT_F32, rows, keys, keys}};
     if (!cpu_multiply_here(&p)) return false;
   }
   weigh(c, t, scores, rows, keys, t->past + first + 1, sums, shifts);
@@ -60,8 +70,16 @@ static bool attend_block(const cpu_call *c, const attention *t, uint64_t sequenc
     memset(results, 0, dim * sizeof *results);
     for (uint64_t s = 0; s < keys; ++s) c->k->axpy(scores[s], cpu_at(&v, s, 0), results, dim);
   } else {
-    cpu_product p = {.dtype = WEFT_F32, .a = scores, .a_stride = keys, .b = v.data, .b_stride = v.stride, .m = rows, .n = dim,
-                     .k = keys, .scale = 1, .c = {results, WEFT_F32, rows, dim, dim}};
+    cpu_product p = {.dtype = WEFT_F32,
+                     .a = scores,
+                     .a_stride = keys,
+                     .b = v.data,
+                     .b_stride = v.stride,
+                     .m = rows,
+                     .n = dim,
+                     .k = keys,
+                     .scale = 1,
+                     .c = {results, WEFT_F32, rows, dim, dim}};
     if (!cpu_multiply_here(&p)) return false;
   }
   for (uint64_t r = 0; r < rows; ++r) {
@@ -95,10 +113,17 @@ static weft_status attend(const cpu_call *c, const attention *t) {
 
 static attention attention_of(const cpu_call *c) {
   const weft_call *call = c->call;
-  return (attention){.q = &call->inputs[0], .k = &call->inputs[1], .v = &call->inputs[2], .o = &call->outputs[0],
-                     .tokens = call->inputs[0].rows / c->a->batch, .room = call->inputs[1].rows / c->a->batch,
-                     .heads = c->a->heads, .group = c->a->heads / c->a->kv_heads, .dim = c->a->head_dim,
-                     .causal = c->a->causal, .scale = c->a->scale};
+  return (attention){.q = &call->inputs[0],
+                     .k = &call->inputs[1],
+                     .v = &call->inputs[2],
+                     .o = &call->outputs[0],
+                     .tokens = call->inputs[0].rows / c->a->batch,
+                     .room = call->inputs[1].rows / c->a->batch,
+                     .heads = c->a->heads,
+                     .group = c->a->heads / c->a->kv_heads,
+                     .dim = c->a->head_dim,
+                     .causal = c->a->causal,
+                     .scale = c->a->scale};
 }
 
 weft_status cpu_attention(const cpu_call *c) {

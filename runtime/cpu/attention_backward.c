@@ -1,5 +1,5 @@
-// Gradient of attention. A piece of work is one key/value head of one sequence, with all query heads that share it, so that dk and
-// dv are summed by one thread in a fixed order.
+// Gradient of attention. A piece of work is one key/value head of one sequence, with all query heads that share it, so
+// that dk and dv are summed by one thread in a fixed order.
 //
 // With p = exp(scale q.k - lse) and D = sum_i do_i o_i (as in Dao et al., FlashAttention, arXiv:2205.14135):
 // dv = p^T do, ds = scale p (do v^T - D), dq = ds k, dk = ds^T q.
@@ -23,10 +23,10 @@ typedef struct gradient {
 
 // This thread's memory for one piece.
 typedef struct piece {
-  float *p, *dp, *dq;     // (QUERIES, tokens) twice, (QUERIES, dim)
-  float *dk, *dv;         // (tokens, dim)
-  uint64_t first_row;     // of the sequence
-  uint64_t shared;        // column of the key/value head
+  float *p, *dp, *dq;  // (QUERIES, tokens) twice, (QUERIES, dim)
+  float *dk, *dv;      // (tokens, dim)
+  uint64_t first_row;  // of the sequence
+  uint64_t shared;     // column of the key/value head
 } piece;
 
 static weft_view window(const weft_view *v, uint64_t row, uint64_t column, uint64_t rows, uint64_t columns) {
@@ -37,18 +37,31 @@ static weft_view dense(float *data, uint64_t rows, uint64_t columns, uint64_t st
   return (weft_view){data, WEFT_F32, rows, columns, stride};
 }
 
-static bool multiply(const weft_view *a, bool a_across, const weft_view *b, bool b_across, float scale, bool adds, weft_view c) {
-  cpu_product p = {.dtype = WEFT_F32, .a = a->data, .a_stride = a->stride, .a_across = a_across, .b = b->data,
-                   .b_stride = b->stride, .b_across = b_across, .adds = adds, .m = c.rows, .n = c.columns,
-                   .k = a_across ? a->rows : a->columns, .scale = scale, .c = c};
+static bool multiply(const weft_view *a, bool a_across, const weft_view *b, bool b_across, float scale, bool adds,
+                     weft_view c) {
+  cpu_product p = {.dtype = WEFT_F32,
+                   .a = a->data,
+                   .a_stride = a->stride,
+                   .a_across = a_across,
+                   .b = b->data,
+                   .b_stride = b->stride,
+                   .b_across = b_across,
+                   .adds = adds,
+                   .m = c.rows,
+                   .n = c.columns,
+                   .k = a_across ? a->rows : a->columns,
+                   .scale = scale,
+                   .c = c};
   return cpu_multiply_here(&p);
 }
 
 static void put(const cpu_call *c, const weft_view *to, uint64_t row, uint64_t column, uint64_t rows, uint64_t dim,
                 const float *from) {
   for (uint64_t r = 0; to->data && r < rows; ++r) {
-    if (to->dtype == WEFT_F32) memcpy(cpu_at(to, row + r, column), from + r * dim, dim * sizeof *from);
-    else cpu_put(c->k, to, row + r, column, dim, from + r * dim);
+    if (to->dtype == WEFT_F32)
+      memcpy(cpu_at(to, row + r, column), from + r * dim, dim * sizeof *from);
+    else
+      cpu_put(c->k, to, row + r, column, dim, from + r * dim);
   }
 }
 
@@ -56,9 +69,11 @@ static bool block_of_queries(const cpu_call *c, const gradient *t, const piece *
   uint64_t rows = t->tokens - first < QUERIES ? t->tokens - first : QUERIES, dim = t->dim, own = h * dim;
   uint64_t keys = t->causal ? first + rows : t->tokens, row = w->first_row + first;
   weft_view q = window(&t->q, row, own, rows, dim), d_o = window(&t->d_o, row, own, rows, dim);
-  weft_view k = window(&t->k, w->first_row, w->shared, keys, dim), v = window(&t->v, w->first_row, w->shared, keys, dim);
+  weft_view k = window(&t->k, w->first_row, w->shared, keys, dim),
+            v = window(&t->v, w->first_row, w->shared, keys, dim);
   weft_view p = dense(w->p, rows, keys, keys), dp = dense(w->dp, rows, keys, keys);
-  if (!multiply(&q, false, &k, true, t->scale, false, p) || !multiply(&d_o, false, &v, true, 1, false, dp)) return false;
+  if (!multiply(&q, false, &k, true, t->scale, false, p) || !multiply(&d_o, false, &v, true, 1, false, dp))
+    return false;
   for (uint64_t r = 0; r < rows; ++r) {
     uint64_t limit = t->causal ? first + r + 1 : keys;
     float *weights = cpu_at(&p, r, 0), *gradients = cpu_at(&dp, r, 0);
@@ -93,9 +108,15 @@ static bool key_head(const cpu_call *c, const gradient *t, uint64_t sequence, ui
 
 weft_status cpu_attention_backward(const cpu_call *c) {
   const weft_call *call = c->call;
-  gradient t = {.lse = &call->inputs[5], .dq = &call->outputs[0], .dk = &call->outputs[1], .dv = &call->outputs[2],
-                .tokens = call->inputs[1].rows / c->a->batch, .group = c->a->heads / c->a->kv_heads, .dim = c->a->head_dim,
-                .causal = c->a->causal, .scale = c->a->scale};
+  gradient t = {.lse = &call->inputs[5],
+                .dq = &call->outputs[0],
+                .dk = &call->outputs[1],
+                .dv = &call->outputs[2],
+                .tokens = call->inputs[1].rows / c->a->batch,
+                .group = c->a->heads / c->a->kv_heads,
+                .dim = c->a->head_dim,
+                .causal = c->a->causal,
+                .scale = c->a->scale};
   uint64_t pieces = (uint64_t)c->a->batch * c->a->kv_heads, stride;
   float *room;
   bool good = true;

@@ -1,11 +1,11 @@
 // Backend cpu: OpenMP over tiles and rows, oneDNN for matrix products, own vector loops (kernels.h) for the rest.
 //
-// Same bytes for any number of threads: work is cut into pieces by the shapes and by the number of processing units of this
-// computer, never by the number of threads; a piece is computed by one thread; sums over pieces are made in their order. No
-// product is split along its inner dimension.
+// Same bytes for any number of threads: work is cut into pieces by the shapes and by the number of processing units of
+// this computer, never by the number of threads; a piece is computed by one thread; sums over pieces are made in their
+// order. No product is split along its inner dimension.
 //
-// Dtypes: f32 is computed where it lies. bf16 matrix products go to AMX where the system grants it; elsewhere, and for f16 and
-// mixed operands, they are converted to f32 first. All other ops convert one row at a time, in cache.
+// Dtypes: f32 is computed where it lies. bf16 matrix products go to AMX where the system grants it; elsewhere, and for
+// f16 and mixed operands, they are converted to f32 first. All other ops convert one row at a time, in cache.
 #ifndef WEFT_RUNTIME_CPU_CPU_H
 #define WEFT_RUNTIME_CPU_CPU_H
 
@@ -15,7 +15,7 @@
 #include "runtime/backend.h"
 #include "runtime/cpu/kernels.h"
 
-typedef struct cpu_place cpu_place;      // place.c
+typedef struct cpu_place cpu_place;        // place.c
 typedef struct cpu_products cpu_products;  // gemm.c
 
 enum { CPU_LANES = 3, CPU_BUFFERS = 10 };
@@ -65,25 +65,34 @@ weft_status cpu_scratch(const cpu_call *c, uint64_t floats_each, float **out_mem
 weft_status cpu_as_f32(const cpu_call *c, const weft_view *v, int index, weft_view *out_view) WEFT_CHECKED;
 void cpu_convert(const cpu_call *c, const weft_view *from, const weft_view *to);  // same shape, by all threads
 
-static inline uint64_t cpu_element_bytes(weft_dtype dtype) { return dtype == WEFT_F32 || dtype == WEFT_I32 ? 4 : dtype == WEFT_F64 ? 8 : 2; }
+static inline uint64_t cpu_element_bytes(weft_dtype dtype) {
+  return dtype == WEFT_F32 || dtype == WEFT_I32 ? 4 : dtype == WEFT_F64 ? 8 : 2;
+}
 static inline void *cpu_at(const weft_view *v, uint64_t row, uint64_t column) {
   return (char *)v->data + (row * v->stride + column) * cpu_element_bytes(v->dtype);
 }
 // Element i of a vector, whatever its shape is folded to.
-static inline uint64_t cpu_folded(const weft_view *v, uint64_t i) { return i / v->columns * v->stride + i % v->columns; }
-static inline int32_t cpu_integer(const weft_view *v, uint64_t i) { return ((const int32_t *)v->data)[cpu_folded(v, i)]; }
+static inline uint64_t cpu_folded(const weft_view *v, uint64_t i) {
+  return i / v->columns * v->stride + i % v->columns;
+}
+static inline int32_t cpu_integer(const weft_view *v, uint64_t i) {
+  return ((const int32_t *)v->data)[cpu_folded(v, i)];
+}
 static inline float *cpu_float(const weft_view *v, uint64_t i) { return (float *)v->data + cpu_folded(v, i); }
 
 // `count` elements from (row, column) as f32: in place, or converted into `room`.
-const float *cpu_get(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count, float *room);
+const float *cpu_get(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
+                     float *room);
 // Where to write such elements, and, afterwards, their rounding.
 static inline float *cpu_room(const weft_view *v, uint64_t row, uint64_t column, float *room) {
   return v->dtype == WEFT_F32 ? cpu_at(v, row, column) : room;
 }
-void cpu_put(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count, const float *room);
+void cpu_put(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
+             const float *room);
 
 // gemm.c: c (m, n) = (adds ? c : 0) + scale * (op(a) op(b) + bias). a and b have the same dtype, f32 or (with
-// cpu_multiplies_bf16) bf16; a is (m, k), or (k, m) if a_across; b is (k, n), or (n, k) if b_across. adds needs c in f32.
+// cpu_multiplies_bf16) bf16; a is (m, k), or (k, m) if a_across; b is (k, n), or (n, k) if b_across. adds needs c in
+// f32.
 typedef struct cpu_product {
   weft_dtype dtype;
   const void *a, *b;
@@ -107,16 +116,16 @@ weft_status cpu_place_open(uint32_t threads, cpu_place **out_place) WEFT_CHECKED
 void cpu_place_close(cpu_place *place);
 int cpu_place_threads(const cpu_place *place);
 uint32_t cpu_place_units(const cpu_place *place);
-char *cpu_place_describe(const cpu_place *place);             // caller frees
+char *cpu_place_describe(const cpu_place *place);                // caller frees
 void cpu_place_bind_worker(const cpu_place *place, int worker);  // the calling thread, where that helps
 
 typedef weft_status cpu_op(const cpu_call *c);
-cpu_op cpu_linear, cpu_linear_backward_input, cpu_linear_backward_weight;                               // linear.c
-cpu_op cpu_layer_norm, cpu_layer_norm_backward, cpu_rms_norm, cpu_rms_norm_backward;                    // norm.c
-cpu_op cpu_activation, cpu_activation_backward, cpu_gated, cpu_gated_backward, cpu_add, cpu_last_row;   // rows.c
-cpu_op cpu_rope, cpu_rope_backward, cpu_cross_entropy, cpu_cross_entropy_backward;                      // rope.c, loss.c
-cpu_op cpu_attention, cpu_attention_backward, cpu_attention_cached, cpu_cache_write;                    // attention*.c
-cpu_op cpu_embed, cpu_embed_backward, cpu_load, cpu_store_gradient, cpu_all_reduce;                     // store.c
-cpu_op cpu_square_sum, cpu_adamw_op, cpu_sgd;                                                           // update.c
+cpu_op cpu_linear, cpu_linear_backward_input, cpu_linear_backward_weight;                              // linear.c
+cpu_op cpu_layer_norm, cpu_layer_norm_backward, cpu_rms_norm, cpu_rms_norm_backward;                   // norm.c
+cpu_op cpu_activation, cpu_activation_backward, cpu_gated, cpu_gated_backward, cpu_add, cpu_last_row;  // rows.c
+cpu_op cpu_rope, cpu_rope_backward, cpu_cross_entropy, cpu_cross_entropy_backward;                     // rope.c, loss.c
+cpu_op cpu_attention, cpu_attention_backward, cpu_attention_cached, cpu_cache_write;                   // attention*.c
+cpu_op cpu_embed, cpu_embed_backward, cpu_load, cpu_store_gradient, cpu_all_reduce;                    // store.c
+cpu_op cpu_square_sum, cpu_adamw_op, cpu_sgd;                                                          // update.c
 
 #endif

@@ -59,26 +59,34 @@ weft_status cpu_scratch(const cpu_call *c, uint64_t floats_each, float **out_mem
   return NULL;
 }
 
-const float *cpu_get(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count, float *room) {
+const float *cpu_get(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
+                     float *room) {
   const void *at = cpu_at(v, row, column);
   if (v->dtype == WEFT_F32) return at;
-  if (v->dtype == WEFT_BF16) k->from_bf16(at, room, count);
-  else weft_dtype_to_f32(v->dtype, at, room, count);
+  if (v->dtype == WEFT_BF16)
+    k->from_bf16(at, room, count);
+  else
+    weft_dtype_to_f32(v->dtype, at, room, count);
   return room;
 }
 
-void cpu_put(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count, const float *room) {
+void cpu_put(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
+             const float *room) {
   if (v->dtype == WEFT_F32) return;
-  if (v->dtype == WEFT_BF16) k->to_bf16(room, cpu_at(v, row, column), count);
-  else weft_dtype_from_f32(v->dtype, room, cpu_at(v, row, column), count);
+  if (v->dtype == WEFT_BF16)
+    k->to_bf16(room, cpu_at(v, row, column), count);
+  else
+    weft_dtype_from_f32(v->dtype, room, cpu_at(v, row, column), count);
 }
 
 // One of the two is f32.
 void cpu_convert(const cpu_call *c, const weft_view *from, const weft_view *to) {
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t r = 0; r < from->rows; ++r) {
-    if (to->dtype == WEFT_F32) cpu_get(c->k, from, r, 0, from->columns, cpu_at(to, r, 0));
-    else cpu_put(c->k, to, r, 0, to->columns, cpu_at(from, r, 0));
+    if (to->dtype == WEFT_F32)
+      cpu_get(c->k, from, r, 0, from->columns, cpu_at(to, r, 0));
+    else
+      cpu_put(c->k, to, r, 0, to->columns, cpu_at(from, r, 0));
   }
 }
 
@@ -128,15 +136,16 @@ static weft_status cpu_open(const weft_backend_options *options, void **out_devi
 static char *cpu_describe(void *device) {
   const cpu_device *d = device;
   char *place = cpu_place_describe(d->place);
-  char *text = weft_format("%d thread%s on %s; oneDNN %s: f32 gemm, bf16 %s, f16 converted to f32; vector loops %s", d->threads,
-                           d->threads == 1 ? "" : "s", place, cpu_product_isa(),
-                           cpu_multiplies_bf16() ? "AMX tiles (granted)" : "converted to f32 (AMX not granted)", d->k->name);
+  char *text =
+      weft_format("%d thread%s on %s; oneDNN %s: f32 gemm, bf16 %s, f16 converted to f32; vector loops %s", d->threads,
+                  d->threads == 1 ? "" : "s", place, cpu_product_isa(),
+                  cpu_multiplies_bf16() ? "AMX tiles (granted)" : "converted to f32 (AMX not granted)", d->k->name);
   free(place);
   return text;
 }
 
-// Waking another thread costs some ten microseconds: work that one thread does in less stays on it. Which threads work never
-// changes a result.
+// Waking another thread costs some ten microseconds: work that one thread does in less stays on it. Which threads work
+// never changes a result.
 static bool is_small(const weft_call *call) {
   const uint64_t few_bytes = 128u << 10;
   uint64_t bytes = 0;
@@ -145,7 +154,8 @@ static bool is_small(const weft_call *call) {
     if (v->data) bytes += v->rows * v->columns * cpu_element_bytes(v->dtype);
   }
   if (call->op == WEFT_OP_ATTENTION_CACHED)  // the caches' views are of all their room
-    bytes = call->inputs[0].rows * (call->scalars->position + call->inputs[0].rows) * call->inputs[0].columns * sizeof(float);
+    bytes = call->inputs[0].rows * (call->scalars->position + call->inputs[0].rows) * call->inputs[0].columns *
+            sizeof(float);
   bool multiplies = call->op == WEFT_OP_LINEAR || call->op == WEFT_OP_LINEAR_BACKWARD_INPUT ||
                     call->op == WEFT_OP_LINEAR_BACKWARD_WEIGHT || call->op == WEFT_OP_ATTENTION ||
                     call->op == WEFT_OP_ATTENTION_BACKWARD;
@@ -155,8 +165,15 @@ static bool is_small(const weft_call *call) {
 static weft_status cpu_compute(void *device, uint32_t lane, const weft_call *call) {
   cpu_device *d = device;
   assert(lane < CPU_LANES && call->op < WEFT_OP_COUNT);
-  cpu_call c = {.device = d, .k = d->k, .lane = &d->lanes[lane], .call = call, .a = call->attributes, .s = call->scalars,
-                .threads = is_small(call) ? 1 : d->threads, .first = call->row_begin == 0, .last = call->row_end >= call->weight_rows};
+  cpu_call c = {.device = d,
+                .k = d->k,
+                .lane = &d->lanes[lane],
+                .call = call,
+                .a = call->attributes,
+                .s = call->scalars,
+                .threads = is_small(call) ? 1 : d->threads,
+                .first = call->row_begin == 0,
+                .last = call->row_end >= call->weight_rows};
   return ops[call->op](&c);
 }
 

@@ -25,7 +25,7 @@ struct cpu_products {
 };
 
 typedef struct tile_grid {
-  uint64_t rows, columns;        // of one tile
+  uint64_t rows, columns;  // of one tile
   uint64_t tiles_down, tiles_across;
 } tile_grid;
 
@@ -35,8 +35,9 @@ static uint64_t even_size(uint64_t count, uint64_t most) {
   return (size + 15) / 16 * 16;
 }
 
-// Sizes were measured (tests/bench/ops.c): 256 x 384 is within some percent of the best for weights as right operands; weight
-// gradients have a short inner dimension, where wide tiles pack less. Fewer tiles than processing units are cut further.
+// Sizes were measured (tests/bench/ops.c): 256 x 384 is within some percent of the best for weights as right operands;
+// weight gradients have a short inner dimension, where wide tiles pack less. Fewer tiles than processing units are cut
+// further.
 static tile_grid grid_of(const cpu_product *p, uint32_t units) {
   uint64_t rows = p->a_across ? 192 : 256, columns = p->a_across ? 1024 : 384;
   tile_grid g;
@@ -46,19 +47,29 @@ static tile_grid grid_of(const cpu_product *p, uint32_t units) {
     g.tiles_down = pieces(p->m, g.rows);
     g.tiles_across = pieces(p->n, g.columns);
     if (g.tiles_down * g.tiles_across >= units || (rows <= 64 && columns <= 96)) return g;
-    if (columns > 96 && columns >= rows) columns /= 2;
-    else if (rows > 64) rows /= 2;
-    else columns /= 2;
+    if (columns > 96 && columns >= rows)
+      columns /= 2;
+    else if (rows > 64)
+      rows /= 2;
+    else
+      columns /= 2;
   }
 }
 
 bool cpu_multiplies_bf16(void) { return dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx512_core_amx; }
 
 const char *cpu_product_isa(void) {
-  static const struct { dnnl_cpu_isa_t isa; const char *name; } names[] = {
-      {dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"}, {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
-      {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"}, {dnnl_cpu_isa_avx512_core, "avx512_core"},
-      {dnnl_cpu_isa_avx2_vnni, "avx2_vnni"}, {dnnl_cpu_isa_avx2, "avx2"}, {dnnl_cpu_isa_avx, "avx"},
+  static const struct {
+    dnnl_cpu_isa_t isa;
+    const char *name;
+  } names[] = {
+      {dnnl_cpu_isa_avx512_core_amx, "avx512_core_amx"},
+      {dnnl_cpu_isa_avx512_core_bf16, "avx512_core_bf16"},
+      {dnnl_cpu_isa_avx512_core_vnni, "avx512_core_vnni"},
+      {dnnl_cpu_isa_avx512_core, "avx512_core"},
+      {dnnl_cpu_isa_avx2_vnni, "avx2_vnni"},
+      {dnnl_cpu_isa_avx2, "avx2"},
+      {dnnl_cpu_isa_avx, "avx"},
       {dnnl_cpu_isa_sse41, "sse41"},
   };
   dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
@@ -88,8 +99,8 @@ static weft_status open_products(cpu_lane *lane) {
   return NULL;
 }
 
-static dnnl_status_t describe_matrix(dnnl_memory_desc_t *md, uint64_t rows, uint64_t columns, uint64_t stride, bool across,
-                                     dnnl_data_type_t type) {
+static dnnl_status_t describe_matrix(dnnl_memory_desc_t *md, uint64_t rows, uint64_t columns, uint64_t stride,
+                                     bool across, dnnl_data_type_t type) {
   dnnl_dims_t sizes = {(dnnl_dim_t)rows, (dnnl_dim_t)columns};
   dnnl_dims_t strides = {across ? 1 : (dnnl_dim_t)stride, across ? (dnnl_dim_t)stride : 1};
   return dnnl_memory_desc_init_by_strides(md, 2, sizes, type, strides);
@@ -127,8 +138,14 @@ static weft_status find_entry(cpu_products *all, const cpu_product *p, uint64_t 
     }
   }
   product_entry *e = weft_allocate(sizeof *e);
-  *e = (product_entry){.m = m, .n = n, .k = p->k, .a_stride = p->a_stride, .b_stride = p->b_stride, .c_stride = c_stride,
-                       .a_across = p->a_across, .b_across = p->b_across};
+  *e = (product_entry){.m = m,
+                       .n = n,
+                       .k = p->k,
+                       .a_stride = p->a_stride,
+                       .b_stride = p->b_stride,
+                       .c_stride = c_stride,
+                       .a_across = p->a_across,
+                       .b_across = p->b_across};
   dnnl_status_t bad = dnnl_success;
   // A primitive is made for the number of threads in force: one, as it will run inside a tile.
 #pragma omp parallel num_threads(1)
@@ -139,7 +156,8 @@ static weft_status find_entry(cpu_products *all, const cpu_product *p, uint64_t 
   if (bad) {
     free(e);
     return weft_error(WEFT_FAILED, "oneDNN refuses a bf16 product of (%llu, %llu) and (%llu, %llu): status %d",
-                      (unsigned long long)m, (unsigned long long)p->k, (unsigned long long)p->k, (unsigned long long)n, (int)bad);
+                      (unsigned long long)m, (unsigned long long)p->k, (unsigned long long)p->k, (unsigned long long)n,
+                      (int)bad);
   }
   all->entries = weft_grow(all->entries, all->count + 1, sizeof(product_entry *));
   all->entries[all->count++] = e;
@@ -147,7 +165,8 @@ static weft_status find_entry(cpu_products *all, const cpu_product *p, uint64_t 
   return NULL;
 }
 
-static bool run_entry(const cpu_products *all, const product_entry *e, const void *a, const void *b, float *c, void *scratch) {
+static bool run_entry(const cpu_products *all, const product_entry *e, const void *a, const void *b, float *c,
+                      void *scratch) {
   dnnl_memory_t memories[4] = {0};
   const dnnl_memory_desc_t *descriptions[4] = {&e->a, &e->b, &e->c, &e->scratch};
   void *data[4];
@@ -157,7 +176,9 @@ static bool run_entry(const cpu_products *all, const product_entry *e, const voi
   data[3] = scratch;
   dnnl_status_t bad = dnnl_success;
   for (int i = 0; i < 4 && !bad; ++i) bad = dnnl_memory_create(&memories[i], descriptions[i], all->engine, data[i]);
-  dnnl_exec_arg_t arguments[4] = {{DNNL_ARG_SRC, memories[0]}, {DNNL_ARG_WEIGHTS, memories[1]}, {DNNL_ARG_DST, memories[2]},
+  dnnl_exec_arg_t arguments[4] = {{DNNL_ARG_SRC, memories[0]},
+                                  {DNNL_ARG_WEIGHTS, memories[1]},
+                                  {DNNL_ARG_DST, memories[2]},
                                   {DNNL_ARG_SCRATCHPAD, memories[3]}};
   if (!bad) bad = dnnl_primitive_execute(e->primitive, all->stream, 4, arguments);
   for (int i = 0; i < 4; ++i)
@@ -167,8 +188,8 @@ static bool run_entry(const cpu_products *all, const product_entry *e, const voi
 
 bool cpu_multiply_here(const cpu_product *p) {
   dnnl_status_t bad = dnnl_sgemm(p->a_across ? 'T' : 'N', p->b_across ? 'T' : 'N', (dnnl_dim_t)p->m, (dnnl_dim_t)p->n,
-                                 (dnnl_dim_t)p->k, p->scale, p->a, (dnnl_dim_t)p->a_stride, p->b, (dnnl_dim_t)p->b_stride,
-                                 p->adds ? 1.0f : 0.0f, p->c.data, (dnnl_dim_t)p->c.stride);
+                                 (dnnl_dim_t)p->k, p->scale, p->a, (dnnl_dim_t)p->a_stride, p->b,
+                                 (dnnl_dim_t)p->b_stride, p->adds ? 1.0f : 0.0f, p->c.data, (dnnl_dim_t)p->c.stride);
   return bad == dnnl_success;
 }
 
@@ -182,11 +203,13 @@ typedef struct tile {
 static tile tile_at(const cpu_product *p, const tile_grid *g, uint64_t index, float *room) {
   uint64_t row = index % g->tiles_down * g->rows, column = index / g->tiles_down * g->columns;
   uint64_t bytes = cpu_element_bytes(p->dtype);
-  return (tile){.row = row, .column = column,
+  return (tile){.row = row,
+                .column = column,
                 .rows = p->m - row < g->rows ? p->m - row : g->rows,
                 .columns = p->n - column < g->columns ? p->n - column : g->columns,
                 .a = (const char *)p->a + bytes * (p->a_across ? row : row * p->a_stride),
-                .b = (const char *)p->b + bytes * (p->b_across ? column * p->b_stride : column), .room = room};
+                .b = (const char *)p->b + bytes * (p->b_across ? column * p->b_stride : column),
+                .room = room};
 }
 
 // Rows of the tile from thread's memory to c.
@@ -244,8 +267,14 @@ static weft_status multiply_bf16(const cpu_call *c, const cpu_product *p, const 
   const product_entry *entries[2][2];
   size_t scratch_bytes = 0;
   for (int i = 0; i < 4; ++i) {
-    WEFT_TRY(find_entry(c->lane->products, p, i / 2 ? last_rows : g->rows < p->m ? g->rows : p->m,
-                        i % 2 ? last_columns : g->columns < p->n ? g->columns : p->n, c_stride, &entries[i / 2][i % 2]));
+    WEFT_TRY(find_entry(c->lane->products, p,
+                        i / 2            ? last_rows
+                        : g->rows < p->m ? g->rows
+                                         : p->m,
+                        i % 2               ? last_columns
+                        : g->columns < p->n ? g->columns
+                                            : p->n,
+                        c_stride, &entries[i / 2][i % 2]));
     if (entries[i / 2][i % 2]->scratch_bytes > scratch_bytes) scratch_bytes = entries[i / 2][i % 2]->scratch_bytes;
   }
   uint64_t scratch_floats = (scratch_bytes + 4095) / 4096 * 1024;

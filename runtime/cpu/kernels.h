@@ -1,6 +1,6 @@
 // Inner loops of backend cpu: over one row, or one run of elements, of f32 in memory. kernels/kernels.c is compiled
-// once per instruction set that the processor family has (kernels/kernels.cmake); the device takes the best one that this
-// processor executes. Every loop adds in an order that depends on the count alone.
+// once per instruction set that the processor family has (kernels/kernels.cmake); the device takes the best one that
+// this processor executes. Every loop adds in an order that depends on the count alone.
 //
 // NaN and infinity behave as in the definitions of models/ops.h. exp is a polynomial within 2 units in the last place.
 #ifndef WEFT_RUNTIME_CPU_KERNELS_H
@@ -12,9 +12,9 @@
 #include "runtime/backend.h"
 
 typedef struct cpu_adamw {
-  float keep;                         // 1 - rate * decay
-  float beta1, beta2, rest1, rest2;   // rest: 1 - beta
-  float step, inverse_root2, epsilon; // rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
+  float keep;                          // 1 - rate * decay
+  float beta1, beta2, rest1, rest2;    // rest: 1 - beta
+  float step, inverse_root2, epsilon;  // rate / (1 - beta1^t), 1 / sqrt(1 - beta2^t)
   float gradient_scale;
 } cpu_adamw;
 
@@ -52,7 +52,8 @@ typedef struct cpu_kernels {
   double (*exp_sum_only)(const float *x, float shift, uint64_t count);
   void (*exp_scale)(const float *x, float shift, float scale, float *y, uint64_t count);  // scale * exp(x - shift)
   void (*scale)(float factor, float *x, uint64_t count);
-  void (*score_gradient)(const float *p, float delta, float scale, float *dp, uint64_t count);  // dp = scale p (dp - delta)
+  void (*score_gradient)(const float *p, float delta, float scale, float *dp,
+                         uint64_t count);  // dp = scale p (dp - delta)
   void (*adamw)(const cpu_adamw *a, const float *g, const float *p, const float *m, const float *v, float *new_p,
                 float *new_m, float *new_v, uint64_t count);
 } cpu_kernels;

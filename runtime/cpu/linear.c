@@ -11,8 +11,8 @@ enum { OF_INPUT, OF_WEIGHT, OF_BIAS, OF_OUTPUT };
 enum { FEW_ROWS = 4, WEIGHT_ROWS = 32, WEIGHT_COLUMNS = 512 };
 
 // Where both operands can go to oneDNN as they are, they do; else both become f32.
-static weft_status open_pair(const cpu_call *c, const weft_view *one, int index, const weft_view *other, int other_index,
-                             weft_view *out_one, weft_view *out_other) {
+static weft_status open_pair(const cpu_call *c, const weft_view *one, int index, const weft_view *other,
+                             int other_index, weft_view *out_one, weft_view *out_other) {
   *out_one = *one;
   *out_other = *other;
   if (one->dtype == WEFT_BF16 && other->dtype == WEFT_BF16 && cpu_multiplies_bf16()) return NULL;
@@ -20,8 +20,8 @@ static weft_status open_pair(const cpu_call *c, const weft_view *one, int index,
   return cpu_as_f32(c, other, other_index, out_other);
 }
 
-// Where sums over chunks are kept: the output itself if it is f32, else a buffer of this lane that starts from the output's
-// content when `accumulate` asks for it.
+// Where sums over chunks are kept: the output itself if it is f32, else a buffer of this lane that starts from the
+// output's content when `accumulate` asks for it.
 static weft_status open_sums(const cpu_call *c, const weft_view *output, bool adds, weft_view *out_sums) {
   *out_sums = *output;
   if (output->dtype == WEFT_F32) return NULL;
@@ -48,7 +48,8 @@ static float product_with(const cpu_kernels *k, const weft_view *w, uint64_t row
 }
 
 // Few rows, W (O, I): every row of W is read once and multiplied with each x.
-static weft_status few_by_rows(const cpu_call *c, const weft_view *x, const weft_view *w, const float *bias, const weft_view *y) {
+static weft_status few_by_rows(const cpu_call *c, const weft_view *x, const weft_view *w, const float *bias,
+                               const weft_view *y) {
   float *room;
   uint64_t stride, blocks = (w->rows + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
   WEFT_TRY(cpu_scratch(c, w->columns, &room, &stride));
@@ -86,8 +87,10 @@ static weft_status few_by_columns(const cpu_call *c, const weft_view *x, const w
       const float *plain = w->dtype == WEFT_BF16 ? NULL : cpu_get(c->k, w, i, first, count, row);
       for (uint64_t n = 0; n < x->rows; ++n) {
         float value = *(const float *)cpu_at(x, n, i);
-        if (plain) c->k->axpy(value, plain, sums[n], count);
-        else c->k->axpy_bf16(value, cpu_at(w, i, first), sums[n], count);
+        if (plain)
+          c->k->axpy(value, plain, sums[n], count);
+        else
+          c->k->axpy_bf16(value, cpu_at(w, i, first), sums[n], count);
       }
     }
     for (uint64_t n = 0; n < x->rows; ++n)
@@ -122,9 +125,19 @@ weft_status cpu_linear(const cpu_call *c) {
     WEFT_TRY(few_rows(c, &x, bias, &sums, adds));
   } else {
     WEFT_TRY(open_pair(c, &x, OF_INPUT, &w, OF_WEIGHT, &x, &w));
-    cpu_product p = {.dtype = x.dtype, .a = x.data, .a_stride = x.stride, .b = w.data, .b_stride = w.stride, .b_across = across,
-                     .adds = adds, .m = x.rows, .n = across ? w.rows : w.columns, .k = x.columns, .scale = c->a->scale,
-                     .bias = bias, .c = sums};
+    cpu_product p = {.dtype = x.dtype,
+                     .a = x.data,
+                     .a_stride = x.stride,
+                     .b = w.data,
+                     .b_stride = w.stride,
+                     .b_across = across,
+                     .adds = adds,
+                     .m = x.rows,
+                     .n = across ? w.rows : w.columns,
+                     .k = x.columns,
+                     .scale = c->a->scale,
+                     .bias = bias,
+                     .c = sums};
     if (c->first && c->last) p.c = y;  // not chunked: rounded as it is made
     WEFT_TRY(cpu_multiply(c, &p));
     if (c->first && c->last) return NULL;
@@ -136,15 +149,26 @@ weft_status cpu_linear(const cpu_call *c) {
 weft_status cpu_linear_backward_input(const cpu_call *c) {
   bool across = c->a->transposed;  // W (O, I) is the right operand as it lies; (I, O) is not
   weft_view dy = c->call->inputs[0], w = c->call->inputs[1], dx = c->call->outputs[0], sums;
-  if (across) dx = columns_of(dx, c->call->row_begin, w.rows);
-  else dy = columns_of(dy, c->call->row_begin, w.rows);
+  if (across)
+    dx = columns_of(dx, c->call->row_begin, w.rows);
+  else
+    dy = columns_of(dy, c->call->row_begin, w.rows);
   WEFT_TRY(open_pair(c, &dy, OF_INPUT, &w, OF_WEIGHT, &dy, &w));
   cpu_call whole = *c;  // a transposed chunk is complete in itself
   if (across) whole.first = whole.last = true;
   WEFT_TRY(open_sums(&whole, &dx, c->call->accumulate, &sums));
-  cpu_product p = {.dtype = dy.dtype, .a = dy.data, .a_stride = dy.stride, .b = w.data, .b_stride = w.stride, .b_across = across,
-                   .adds = c->call->accumulate || (!across && !c->first), .m = dy.rows, .n = across ? w.rows : w.columns,
-                   .k = dy.columns, .scale = c->a->scale, .c = sums};
+  cpu_product p = {.dtype = dy.dtype,
+                   .a = dy.data,
+                   .a_stride = dy.stride,
+                   .b = w.data,
+                   .b_stride = w.stride,
+                   .b_across = across,
+                   .adds = c->call->accumulate || (!across && !c->first),
+                   .m = dy.rows,
+                   .n = across ? w.rows : w.columns,
+                   .k = dy.columns,
+                   .scale = c->a->scale,
+                   .c = sums};
   if (p.adds || across) {
     WEFT_TRY(cpu_multiply(c, &p));
     close_sums(&whole, &sums, &dx);
@@ -166,8 +190,10 @@ static weft_status bias_gradient(const cpu_call *c, uint64_t first, uint64_t cou
     float row[BLOCK];
     for (uint64_t n = 0; n < dy->rows; ++n) c->k->add_to_f64(cpu_get(c->k, dy, n, begin, size, row), sums, size);
     for (uint64_t i = 0; i < size; ++i) row[i] = (float)((double)c->a->scale * sums[i]);
-    if (db->dtype == WEFT_F32) memcpy(cpu_at(db, 0, begin), row, size * sizeof(float));
-    else cpu_put(c->k, db, 0, begin, size, row);
+    if (db->dtype == WEFT_F32)
+      memcpy(cpu_at(db, 0, begin), row, size * sizeof(float));
+    else
+      cpu_put(c->k, db, 0, begin, size, row);
   }
   return NULL;
 }
@@ -181,7 +207,16 @@ weft_status cpu_linear_backward_weight(const cpu_call *c) {
   if (!dw->data) return NULL;
   left = columns_of(left, c->call->row_begin, dw->rows);
   WEFT_TRY(open_pair(c, &left, OF_INPUT, &right, OF_WEIGHT, &left, &right));
-  cpu_product p = {.dtype = left.dtype, .a = left.data, .a_stride = left.stride, .a_across = true, .b = right.data,
-                   .b_stride = right.stride, .m = dw->rows, .n = dw->columns, .k = left.rows, .scale = c->a->scale, .c = *dw};
+  cpu_product p = {.dtype = left.dtype,
+                   .a = left.data,
+                   .a_stride = left.stride,
+                   .a_across = true,
+                   .b = right.data,
+                   .b_stride = right.stride,
+                   .m = dw->rows,
+                   .n = dw->columns,
+                   .k = left.rows,
+                   .scale = c->a->scale,
+                   .c = *dw};
   return cpu_multiply(c, &p);
 }

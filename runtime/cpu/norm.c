@@ -35,7 +35,8 @@ weft_status cpu_layer_norm(const cpu_call *c) { return forward(c, true); }
 weft_status cpu_rms_norm(const cpu_call *c) { return forward(c, false); }
 
 // Sums over the blocks, in f64 and in order.
-static void gather(const cpu_call *c, const float *sums, uint64_t blocks, uint64_t width, int which, const weft_view *to) {
+static void gather(const cpu_call *c, const float *sums, uint64_t blocks, uint64_t width, int which,
+                   const weft_view *to) {
   enum { SLICE = 256 };
   if (!to->data) return;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
@@ -71,8 +72,8 @@ static weft_status backward(const cpu_call *c, bool centred) {
       float mean = centred ? *(const float *)cpu_at(stats, n, 0) : 0;
       float inverse = centred ? *(const float *)cpu_at(stats, n, 1) : *cpu_float(stats, n);
       float *to = dx->data ? cpu_room(dx, n, 0, own + 2 * width) : NULL;
-      c->k->norm_backward(cpu_get(c->k, dy, n, 0, width, own), cpu_get(c->k, x, n, 0, width, own + width), w.data, centred,
-                          mean, inverse, width, to, dw_sums, dw_sums + width);
+      c->k->norm_backward(cpu_get(c->k, dy, n, 0, width, own), cpu_get(c->k, x, n, 0, width, own + width), w.data,
+                          centred, mean, inverse, width, to, dw_sums, dw_sums + width);
       if (to) cpu_put(c->k, dx, n, 0, width, to);
     }
   }

@@ -1,9 +1,9 @@
 // Where threads and memory go. The one file that knows hwloc.
 //
-// With one NUMA node the operating system places threads: pinning would only hinder it when other programs run. With several,
-// workers are bound to cores spread over the nodes (the caller's own thread never is, for its binding would be inherited by
-// whatever threads it makes later), and memory that the opening thread allocates from then on is interleaved over the nodes
-// until the device is closed.
+// With one NUMA node the operating system places threads: pinning would only hinder it when other programs run. With
+// several, workers are bound to cores spread over the nodes (the caller's own thread never is, for its binding would be
+// inherited by whatever threads it makes later), and memory that the opening thread allocates from then on is
+// interleaved over the nodes until the device is closed.
 #include <hwloc.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -36,7 +36,8 @@ static void look_around(cpu_place *p) {
 
 weft_status cpu_place_open(uint32_t threads, cpu_place **out_place) {
   if (threads > MOST_THREADS)
-    return weft_error(WEFT_INVALID, "%u threads asked for; 1 to %d are possible, 0 means one per core", threads, MOST_THREADS);
+    return weft_error(WEFT_INVALID, "%u threads asked for; 1 to %d are possible, 0 means one per core", threads,
+                      MOST_THREADS);
   cpu_place *p = weft_allocate(sizeof *p);
   if (hwloc_topology_init(&p->topology) != 0) {
     free(p);
@@ -73,8 +74,8 @@ int cpu_place_threads(const cpu_place *p) { return p->threads; }
 uint32_t cpu_place_units(const cpu_place *p) { return p->units; }
 
 char *cpu_place_describe(const cpu_place *p) {
-  return weft_format("%d core%s, %d memory node%s%s", p->cores, p->cores == 1 ? "" : "s", p->nodes, p->nodes == 1 ? "" : "s",
-                     p->interleaved ? " (interleaved)" : "");
+  return weft_format("%d core%s, %d memory node%s%s", p->cores, p->cores == 1 ? "" : "s", p->nodes,
+                     p->nodes == 1 ? "" : "s", p->interleaved ? " (interleaved)" : "");
 }
 
 void cpu_place_bind_worker(const cpu_place *p, int worker) {

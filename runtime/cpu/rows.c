@@ -41,8 +41,8 @@ weft_status cpu_gated(const cpu_call *c) {
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t n = 0; n < gate->rows; ++n) {
     float *own = room + (uint64_t)omp_get_thread_num() * stride, *to = cpu_room(y, n, 0, own);
-    c->k->activate(c->a->activation, cpu_get(c->k, gate, n, 0, width, own), cpu_get(c->k, up, n, 0, width, own + width), to,
-                   width);
+    c->k->activate(c->a->activation, cpu_get(c->k, gate, n, 0, width, own), cpu_get(c->k, up, n, 0, width, own + width),
+                   to, width);
     cpu_put(c->k, y, n, 0, width, to);
   }
   return NULL;
@@ -93,8 +93,10 @@ weft_status cpu_last_row(const cpu_call *c) {
   WEFT_TRY(cpu_scratch(c, width, &room, &stride));
   for (uint64_t b = 0; b < c->a->batch; ++b) {
     const float *from = cpu_get(c->k, x, (b + 1) * tokens - 1, 0, width, room);
-    if (y->dtype == WEFT_F32) memcpy(cpu_at(y, b, 0), from, width * sizeof(float));
-    else cpu_put(c->k, y, b, 0, width, from);
+    if (y->dtype == WEFT_F32)
+      memcpy(cpu_at(y, b, 0), from, width * sizeof(float));
+    else
+      cpu_put(c->k, y, b, 0, width, from);
   }
   return NULL;
 }

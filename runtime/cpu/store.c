@@ -1,5 +1,5 @@
-// Between device and weight store. Loads and gradients out run on the stream's own thread; the embedding's gradient, which is
-// as large as the table, on all.
+// Between device and weight store. Loads and gradients out run on the stream's own thread; the embedding's gradient,
+// which is as large as the table, on all.
 #include <assert.h>
 #include <omp.h>
 #include <string.h>
@@ -7,7 +7,8 @@
 #include "runtime/cpu/cpu.h"
 
 // to[to_row] = from[from_row], converted.
-static void copy_row(const cpu_call *c, const weft_view *from, uint64_t from_row, const weft_view *to, uint64_t to_row, float *room) {
+static void copy_row(const cpu_call *c, const weft_view *from, uint64_t from_row, const weft_view *to, uint64_t to_row,
+                     float *room) {
   if (from->dtype == to->dtype)
     memcpy(cpu_at(to, to_row, 0), cpu_at(from, from_row, 0), to->columns * cpu_element_bytes(to->dtype));
   else if (to->dtype == WEFT_F32)
@@ -49,7 +50,8 @@ weft_status cpu_embed_backward(const cpu_call *c) {
     uint64_t first = slice * SLICE, count = width - first < SLICE ? width - first : SLICE;
     float row[SLICE];
     for (uint64_t n = 0; n < dy->rows; ++n)
-      c->k->axpy(c->a->scale, cpu_get(c->k, dy, n, first, count, row), cpu_at(table, (uint64_t)cpu_integer(ids, n), first), count);
+      c->k->axpy(c->a->scale, cpu_get(c->k, dy, n, first, count, row),
+                 cpu_at(table, (uint64_t)cpu_integer(ids, n), first), count);
   }
   return NULL;
 }
@@ -79,7 +81,8 @@ weft_status cpu_load(const cpu_call *c) {
 
 weft_status cpu_store_gradient(const cpu_call *c) {
   WEFT_TRY(move(c, &c->call->inputs[0], &c->call->outputs[0], c->call->accumulate));
-  return c->last && c->call->inputs[1].data ? move(c, &c->call->inputs[1], &c->call->outputs[1], c->call->accumulate) : NULL;
+  return c->last && c->call->inputs[1].data ? move(c, &c->call->inputs[1], &c->call->outputs[1], c->call->accumulate)
+                                            : NULL;
 }
 
 // One system: its own gradients are the sum.

@@ -41,11 +41,14 @@ weft_status cpu_adamw_op(const cpu_call *c) {
   const weft_view *in = c->call->inputs, *out = c->call->outputs;
   double rate = (double)s->learning_rate;
   cpu_adamw a = {.keep = (float)(1 - rate * (double)s->decay * (double)c->a->decay),
-                 .beta1 = s->beta1, .beta2 = s->beta2,
-                 .rest1 = (float)(1 - (double)s->beta1), .rest2 = (float)(1 - (double)s->beta2),
+                 .beta1 = s->beta1,
+                 .beta2 = s->beta2,
+                 .rest1 = (float)(1 - (double)s->beta1),
+                 .rest2 = (float)(1 - (double)s->beta2),
                  .step = (float)(rate / (1 - pow((double)s->beta1, (double)s->step))),
                  .inverse_root2 = (float)(1 / sqrt(1 - pow((double)s->beta2, (double)s->step))),
-                 .epsilon = s->epsilon, .gradient_scale = s->gradient_scale};
+                 .epsilon = s->epsilon,
+                 .gradient_scale = s->gradient_scale};
   uint64_t rows, columns;
   flatten(c, &rows, &columns);
   uint64_t blocks = (columns + BLOCK - 1) / BLOCK;

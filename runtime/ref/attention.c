@@ -34,8 +34,9 @@ void ref_attention(ref_call *c) {
     for (uint32_t h = 0; h < heads; ++h) {
       uint64_t first = n / tokens * tokens, shared = (uint64_t)(h / group) * dim;
       uint64_t count = c->a->causal ? n - first + 1 : tokens;
-      double sum = attend(ref_row(q, n) + (uint64_t)h * dim, ref_row(k, first) + shared, ref_row(v, first) + shared,
-                          k->stride, v->stride, count, dim, (double)c->a->scale, scores, ref_row(o, n) + (uint64_t)h * dim);
+      double sum =
+          attend(ref_row(q, n) + (uint64_t)h * dim, ref_row(k, first) + shared, ref_row(v, first) + shared, k->stride,
+                 v->stride, count, dim, (double)c->a->scale, scores, ref_row(o, n) + (uint64_t)h * dim);
       if (lse->data) ref_row(lse, n)[h] = (float)sum;
     }
   free(scores);
@@ -82,7 +83,8 @@ static void backward_of_head(ref_call *c, uint64_t first, uint64_t tokens, uint3
   }
 }
 
-static void put_head(const ref_matrix *to, uint64_t first, uint64_t column, const double *sums, uint64_t tokens, uint32_t dim) {
+static void put_head(const ref_matrix *to, uint64_t first, uint64_t column, const double *sums, uint64_t tokens,
+                     uint32_t dim) {
   for (uint64_t t = 0; to->data && t < tokens; ++t)
     for (uint32_t i = 0; i < dim; ++i) ref_row(to, first + t)[column + i] = (float)sums[t * dim + i];
 }

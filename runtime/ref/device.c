@@ -24,8 +24,8 @@ typedef struct ref_device {
 
 // How device.c treats the operands of an op.
 enum {
-  RAW = 1,         // the kernel converts by itself: the operand is far larger than what the op touches
-  READS_OUTPUT = 2 // with `accumulate`, the output is read too
+  RAW = 1,          // the kernel converts by itself: the operand is far larger than what the op touches
+  READS_OUTPUT = 2  // with `accumulate`, the output is read too
 };
 
 static const struct {
@@ -141,8 +141,11 @@ static weft_status ref_compute(void *device, uint32_t lane, const weft_call *cal
   assert(lane < LANES && call->op < WEFT_OP_COUNT);
   ref_lane *l = &((ref_device *)device)->lanes[lane];
   int flags = kernels[call->op].flags;
-  ref_call c = {.call = call, .a = call->attributes, .s = call->scalars,
-                .first = call->row_begin == 0, .last = call->row_end >= call->weight_rows};
+  ref_call c = {.call = call,
+                .a = call->attributes,
+                .s = call->scalars,
+                .first = call->row_begin == 0,
+                .last = call->row_end >= call->weight_rows};
   // Columns that are added to over chunks must stay f32 until the last one.
   bool sums_over_chunks = (call->op == WEFT_OP_LINEAR && call->attributes->transposed) ||
                           (call->op == WEFT_OP_LINEAR_BACKWARD_INPUT && !call->attributes->transposed);

@@ -31,8 +31,10 @@ static void rows_are_inputs(ref_call *c) {
 }
 
 void ref_linear(ref_call *c) {
-  if (c->a->transposed) rows_are_inputs(c);
-  else rows_are_outputs(c);
+  if (c->a->transposed)
+    rows_are_inputs(c);
+  else
+    rows_are_outputs(c);
 }
 
 void ref_linear_backward_input(ref_call *c) {

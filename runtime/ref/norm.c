@@ -28,7 +28,8 @@ void ref_rms_norm(ref_call *c) {
   for (uint64_t n = 0; n < x->rows; ++n) {
     const float *row = ref_row(x, n);
     double inverse = 1 / sqrt(ref_dot(row, row, x->columns) / (double)x->columns + (double)c->a->epsilon);
-    for (uint64_t i = 0; i < x->columns; ++i) ref_row(y, n)[i] = (float)((double)row[i] * inverse * (double)*ref_at(w, i));
+    for (uint64_t i = 0; i < x->columns; ++i)
+      ref_row(y, n)[i] = (float)((double)row[i] * inverse * (double)*ref_at(w, i));
     if (stats->data) *ref_at(stats, n) = (float)inverse;
   }
 }

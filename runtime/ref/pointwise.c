@@ -48,9 +48,7 @@ static double slope(weft_activation kind, double x) {
       t = tanh(inner);
       return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * x * x);
     case WEFT_GELU_ERF: return 0.5 * (1 + erf(x * M_SQRT1_2)) + x * exp(-0.5 * x * x) / sqrt(2 * M_PI);
-    case WEFT_SILU:
-      s = 1 / (1 + exp(-x));
-      return s * (1 + x * (1 - s));
+    case WEFT_SILU: s = 1 / (1 + exp(-x)); return s * (1 + x * (1 - s));
     case WEFT_RELU: return x <= 0 ? 0 : x > 0 ? 1 : x;  // NaN stays
     case WEFT_ACTIVATION_COUNT: break;
   }

@@ -16,7 +16,7 @@
 
 // An operand as kernels see it: f32 (rows, columns), or raw i32 / f64 where models/ops.h says so.
 typedef struct ref_matrix {
-  float *data;      // NULL: absent
+  float *data;  // NULL: absent
   uint64_t rows, columns, stride;
 } ref_matrix;
 
@@ -25,28 +25,32 @@ typedef struct ref_call {
   const weft_attributes *a;
   const weft_scalars *s;
   ref_matrix in[WEFT_OP_MAX_INPUTS], out[WEFT_OP_MAX_OUTPUTS];
-  double *sums;     // scratch: as many as the widest operand has columns, or rows if those are more
-  bool first, last; // chunk of the stored weight
+  double *sums;      // scratch: as many as the widest operand has columns, or rows if those are more
+  bool first, last;  // chunk of the stored weight
 } ref_call;
 
 static inline float *ref_row(const ref_matrix *m, uint64_t row) { return m->data + row * m->stride; }
 
 // Elements of a vector operand, whatever its shape is folded to ((1, N), (N, 1), (B, T)).
 static inline uint64_t ref_place(const weft_view *v, uint64_t i) { return i / v->columns * v->stride + i % v->columns; }
-static inline int32_t ref_integer(const weft_view *v, uint64_t i) { return ((const int32_t *)v->data)[ref_place(v, i)]; }
-static inline float *ref_at(const ref_matrix *m, uint64_t i) { return m->data + i / m->columns * m->stride + i % m->columns; }
+static inline int32_t ref_integer(const weft_view *v, uint64_t i) {
+  return ((const int32_t *)v->data)[ref_place(v, i)];
+}
+static inline float *ref_at(const ref_matrix *m, uint64_t i) {
+  return m->data + i / m->columns * m->stride + i % m->columns;
+}
 
 // Sum of products in f64, in eight interleaved partial sums.
 double ref_dot(const float *a, const float *b, uint64_t count);
 
 typedef void ref_kernel(ref_call *c);
-ref_kernel ref_linear, ref_linear_backward_input, ref_linear_backward_weight;                     // linear.c
-ref_kernel ref_layer_norm, ref_layer_norm_backward, ref_rms_norm, ref_rms_norm_backward;          // norm.c
-ref_kernel ref_attention, ref_attention_backward, ref_attention_cached, ref_cache_write;          // attention.c
-ref_kernel ref_rope, ref_rope_backward, ref_activation, ref_activation_backward, ref_gated;       // pointwise.c
+ref_kernel ref_linear, ref_linear_backward_input, ref_linear_backward_weight;                // linear.c
+ref_kernel ref_layer_norm, ref_layer_norm_backward, ref_rms_norm, ref_rms_norm_backward;     // norm.c
+ref_kernel ref_attention, ref_attention_backward, ref_attention_cached, ref_cache_write;     // attention.c
+ref_kernel ref_rope, ref_rope_backward, ref_activation, ref_activation_backward, ref_gated;  // pointwise.c
 ref_kernel ref_gated_backward, ref_add, ref_last_row;
-ref_kernel ref_cross_entropy, ref_cross_entropy_backward;                                         // loss.c
-ref_kernel ref_embed, ref_embed_backward, ref_load, ref_store_gradient, ref_all_reduce;           // store.c
+ref_kernel ref_cross_entropy, ref_cross_entropy_backward;                                // loss.c
+ref_kernel ref_embed, ref_embed_backward, ref_load, ref_store_gradient, ref_all_reduce;  // store.c
 ref_kernel ref_square_sum, ref_adamw, ref_sgd;
 
 #endif

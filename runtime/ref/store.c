@@ -60,7 +60,8 @@ void ref_load(ref_call *c) {
 
 void ref_store_gradient(ref_call *c) {
   move_matrix(c, &c->call->inputs[0], &c->call->outputs[0], c->call->accumulate);
-  if (c->last && c->call->inputs[1].data) move_matrix(c, &c->call->inputs[1], &c->call->outputs[1], c->call->accumulate);
+  if (c->last && c->call->inputs[1].data)
+    move_matrix(c, &c->call->inputs[1], &c->call->outputs[1], c->call->accumulate);
 }
 
 // One system: its own gradients are the sum.

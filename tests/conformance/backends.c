@@ -1,5 +1,5 @@
-// Every op on every backend against ref: all dtypes, strided operands, chunks; the same bytes for any number of threads; NaN and
-// infinity where ref has them.
+// Every op on every backend against ref: all dtypes, strided operands, chunks; the same bytes for any number of
+// threads; NaN and infinity where ref has them.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,8 +40,8 @@ static void compare(const weft_backend *backend, void *device, void *truth, cons
   for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) {
     double distance = suite_distance(&got, &expected, i);
     if (distance > 1)
-      fail_msg("%s, %s, activations %s, weights %s, output %d: %g times what is allowed from ref", backend->name, t->name,
-               weft_dtype_name(activation), weft_dtype_name(weight), i, distance);
+      fail_msg("%s, %s, activations %s, weights %s, output %d: %g times what is allowed from ref", backend->name,
+               t->name, weft_dtype_name(activation), weft_dtype_name(weight), i, distance);
   }
   suite_data_destroy(&expected);
   suite_data_destroy(&got);
@@ -57,7 +57,8 @@ static void every_op_agrees_with_ref(void **state) {
     void *device = suite_open(backends[b], 2);
     for (size_t i = 0; i < count; ++i)
       for (int a = 0; a < 3; ++a)
-        for (int w = 0; w < 3; ++w) compare(backends[b], device, truth, &cases[i], dtypes[a], dtypes[w], (uint64_t)(a == w ? 5 : 0));
+        for (int w = 0; w < 3; ++w)
+          compare(backends[b], device, truth, &cases[i], dtypes[a], dtypes[w], (uint64_t)(a == w ? 5 : 0));
     backends[b]->close(device);
   }
   weft_backend_ref.close(truth);
@@ -90,8 +91,8 @@ static void bytes_do_not_depend_on_threads(void **state) {
   }
 }
 
-// Attention multiplies keys that a query may not see with weights of zero, and zero times NaN is NaN: there a backend may
-// spoil more than ref, never less.
+// Attention multiplies keys that a query may not see with weights of zero, and zero times NaN is NaN: there a backend
+// may spoil more than ref, never less.
 static bool may_spoil_more(weft_op op) {
   return op == WEFT_OP_ATTENTION || op == WEFT_OP_ATTENTION_BACKWARD || op == WEFT_OP_ATTENTION_CACHED;
 }
@@ -122,7 +123,8 @@ static void bad_numbers_stay_visible(void **state) {
         for (int o = 0; o < WEFT_OP_MAX_OUTPUTS; ++o) {
           const suite_operand *x = &got.outputs[o], *y = &expected.outputs[o];
           for (uint64_t e = 0; y->kind && y->kind != SUITE_F64 && e < y->rows * y->columns; ++e) {
-            float seen = suite_value(x, e / y->columns, e % y->columns), wanted = suite_value(y, e / y->columns, e % y->columns);
+            float seen = suite_value(x, e / y->columns, e % y->columns),
+                  wanted = suite_value(y, e / y->columns, e % y->columns);
             spoiled += !isfinite(wanted);
             if (may_spoil_more(cases[i].op) && !isfinite(seen)) continue;
             if (isnan(seen) != isnan(wanted) || isinf(seen) != isinf(wanted))
@@ -187,9 +189,12 @@ static void backends_are_found_by_name(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_op_has_a_case),          cmocka_unit_test(every_op_agrees_with_ref),
-      cmocka_unit_test(bytes_do_not_depend_on_threads), cmocka_unit_test(bad_numbers_stay_visible),
-      cmocka_unit_test(devices_describe_themselves),  cmocka_unit_test(too_many_threads_are_refused),
+      cmocka_unit_test(every_op_has_a_case),
+      cmocka_unit_test(every_op_agrees_with_ref),
+      cmocka_unit_test(bytes_do_not_depend_on_threads),
+      cmocka_unit_test(bad_numbers_stay_visible),
+      cmocka_unit_test(devices_describe_themselves),
+      cmocka_unit_test(too_many_threads_are_refused),
       cmocka_unit_test(backends_are_found_by_name),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,7 +20,8 @@ static void linear(const suite_case *t, double *const *in, double *y) {
   for (uint64_t n = 0; n < t->rows; ++n)
     for (uint64_t o = 0; o < t->out; ++o) {
       double sum = b ? b[o] : 0;
-      for (uint64_t i = 0; i < t->in; ++i) sum += x[n * t->in + i] * (t->a.transposed ? w[i * t->out + o] : w[o * t->in + i]);
+      for (uint64_t i = 0; i < t->in; ++i)
+        sum += x[n * t->in + i] * (t->a.transposed ? w[i * t->out + o] : w[o * t->in + i]);
       y[n * t->out + o] = (double)t->a.scale * sum;
     }
 }
@@ -36,8 +37,8 @@ static void norm(const suite_case *t, double *const *in, double *y, bool centred
   }
 }
 
-// The wave lengths of Llama 3.1 below original/high stay, those above original/low grow by the factor, the ones between are
-// blended: Hugging Face transformers, modeling_rope_utils.py, read and written again.
+// The wave lengths of Llama 3.1 below original/high stay, those above original/low grow by the factor, the ones between
+// are blended: Hugging Face transformers, modeling_rope_utils.py, read and written again.
 static double frequency(const weft_attributes *a, uint32_t pair) {
   double f = 1 / pow(a->rope_theta, 2.0 * pair / a->rotary_dim), wave = 2 * M_PI / f;
   if (a->rope_scaling == WEFT_ROPE_LINEAR) return f / a->rope_factor;
@@ -66,13 +67,14 @@ static void rope(const suite_case *t, const suite_data *d, const double *x, doub
 }
 
 // Keys [0, seen) of the sequence whose first key is at row `first`.
-static void attend(const suite_case *t, const double *q, const double *k, const double *v, uint64_t n, uint32_t h, uint64_t first,
-                   uint64_t seen, double *o) {
+static void attend(const suite_case *t, const double *q, const double *k, const double *v, uint64_t n, uint32_t h,
+                   uint64_t first, uint64_t seen, double *o) {
   uint64_t dim = t->a.head_dim, width = t->a.heads * dim, kv_width = t->a.kv_heads * dim;
   uint64_t shared = (uint64_t)h * t->a.kv_heads / t->a.heads * dim;
   double total = 0, largest = -INFINITY, *p = calloc(seen, sizeof *p);
   for (uint64_t s = 0; s < seen; ++s) {
-    for (uint64_t i = 0; i < dim; ++i) p[s] += (double)t->a.scale * q[n * width + h * dim + i] * k[(first + s) * kv_width + shared + i];
+    for (uint64_t i = 0; i < dim; ++i)
+      p[s] += (double)t->a.scale * q[n * width + h * dim + i] * k[(first + s) * kv_width + shared + i];
     largest = fmax(largest, p[s]);
   }
   for (uint64_t s = 0; s < seen; ++s) total += exp(p[s] - largest);
@@ -88,7 +90,8 @@ static void attention(const suite_case *t, double *const *in, double *o, bool ca
   uint64_t tokens = t->rows / t->a.batch, room = cached ? t->room : tokens, past = cached ? t->position : 0;
   for (uint64_t n = 0; n < t->rows; ++n)
     for (uint32_t h = 0; h < t->a.heads; ++h)
-      attend(t, in[0], in[1], in[2], n, h, n / tokens * room, cached || t->a.causal ? past + n % tokens + 1 : tokens, o);
+      attend(t, in[0], in[1], in[2], n, h, n / tokens * room, cached || t->a.causal ? past + n % tokens + 1 : tokens,
+             o);
 }
 
 static void cross_entropy(const suite_case *t, const suite_data *d, const double *logits, double *loss, double *lse) {

@@ -1,5 +1,5 @@
-// The vector loops of backend cpu, in every compilation that this processor executes, against libm in f64. The suite runs
-// only the best of them.
+// The vector loops of backend cpu, in every compilation that this processor executes, against libm in f64. The suite
+// runs only the best of them.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,7 +37,8 @@ static void exponentials(const cpu_kernels *k) {
     near(k->name, "exp", (double)out[0], exp((double)value), 2e-7 * exp((double)value));
   }
   k->exp_scale(special, 0, 1, out, 9);
-  assert_true(isnan(out[0]) && isinf(out[1]) && out[2] == 0 && isfinite(out[3]) && isinf(out[4]) && out[5] > 0 && out[6] == 0);
+  assert_true(isnan(out[0]) && isinf(out[1]) && out[2] == 0 && isfinite(out[3]) && isinf(out[4]) && out[5] > 0 &&
+              out[6] == 0);
   assert_true(out[7] == 1 && out[8] == 1);
   double sum = 0, got = k->exp_sum(x, 3, z, COUNT);
   for (int i = 0; i < COUNT; ++i) sum += exp((double)x[i] - 3);
@@ -63,7 +64,8 @@ static void activations(const cpu_kernels *k) {
     }
     k->activate_backward((weft_activation)kind, w, x, y, z, COUNT);
     for (int i = 0; i < COUNT; ++i) {
-      double h = 1e-5, above = activation((weft_activation)kind, (double)x[i] + h), below = activation((weft_activation)kind, (double)x[i] - h);
+      double h = 1e-5, above = activation((weft_activation)kind, (double)x[i] + h),
+             below = activation((weft_activation)kind, (double)x[i] - h);
       double wanted = (double)w[i] * (double)y[i] * (above - below) / (2 * h);
       if (kind == WEFT_RELU && fabsf(x[i]) < 1e-3f) continue;
       near(k->name, "activate_backward", (double)z[i], wanted, 3e-6 * (1 + fabs((double)(w[i] * y[i]))));
@@ -92,15 +94,23 @@ static void sums(const cpu_kernels *k) {
   memcpy(z, y, sizeof z);
   k->axpy(0.5f, x, z, COUNT);
   k->axpy_bf16(-0.5f, halves, z, COUNT);
-  for (int i = 0; i < COUNT; ++i) near(k->name, "axpy", (double)z[i], (double)y[i] + 0.5 * (double)(x[i] - widened[i]), 1e-5);
+  for (int i = 0; i < COUNT; ++i)
+    near(k->name, "axpy", (double)z[i], (double)y[i] + 0.5 * (double)(x[i] - widened[i]), 1e-5);
   k->finish(z, x, y, 2, false, COUNT);
   k->finish(z, x, NULL, 3, true, COUNT);
   for (int i = 0; i < COUNT; ++i) near(k->name, "finish", (double)z[i], 5 * (double)x[i] + 2 * (double)y[i], 1e-4);
 }
 
 static void steps(const cpu_kernels *k) {
-  cpu_adamw a = {.keep = 0.999f, .beta1 = 0.9f, .beta2 = 0.95f, .rest1 = 0.1f, .rest2 = 0.05f, .step = 0.02f, .inverse_root2 = 2,
-                 .epsilon = 1e-8f, .gradient_scale = 0.5f};
+  cpu_adamw a = {.keep = 0.999f,
+                 .beta1 = 0.9f,
+                 .beta2 = 0.95f,
+                 .rest1 = 0.1f,
+                 .rest2 = 0.05f,
+                 .step = 0.02f,
+                 .inverse_root2 = 2,
+                 .epsilon = 1e-8f,
+                 .gradient_scale = 0.5f};
   float m[COUNT], v[COUNT], p[COUNT];
   for (int i = 0; i < COUNT; ++i) z[i] = w[i] * w[i];
   k->adamw(&a, x, y, w, z, p, m, v, COUNT);

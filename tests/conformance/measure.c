@@ -29,7 +29,8 @@ static void a_host_is_measured(void **state) {
     seen[rate->op] = true;
     assert_true(rate->seconds > 0 && rate->bytes > 0);
     // A product's median cannot beat the peak, which is the quickest of all runs.
-    if (rate->op == WEFT_OP_ADAMW) assert_true(rate->bytes / rate->seconds <= report.memory_bytes_per_second * 1.000001);
+    if (rate->op == WEFT_OP_ADAMW)
+      assert_true(rate->bytes / rate->seconds <= report.memory_bytes_per_second * 1.000001);
     if (rate->op == WEFT_OP_LINEAR) assert_true(rate->flops / rate->seconds <= report.peak[rate->dtype] * 1.000001);
   }
   for (int op = 0; op < WEFT_OP_COUNT; ++op)
@@ -58,6 +59,7 @@ static void impossible_times_are_refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_host_is_measured), cmocka_unit_test(impossible_times_are_refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(a_host_is_measured),
+                                     cmocka_unit_test(impossible_times_are_refused)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,10 +25,12 @@ static shape ids(uint64_t count, uint64_t limit) { return (shape){SUITE_INDEX, 1
 // Shapes of the operands, as models/ops.h has them.
 static void shapes_of(const suite_case *t, shape in[WEFT_OP_MAX_INPUTS], shape out[WEFT_OP_MAX_OUTPUTS]) {
   const weft_attributes *a = &t->a;
-  uint64_t n = t->rows, i = t->in, o = t->out, q = (uint64_t)a->heads * a->head_dim, kv = (uint64_t)a->kv_heads * a->head_dim;
+  uint64_t n = t->rows, i = t->in, o = t->out, q = (uint64_t)a->heads * a->head_dim,
+           kv = (uint64_t)a->kv_heads * a->head_dim;
   shape stored = a->transposed ? weight(i, o) : weight(o, i), bias = t->bias ? weight(1, o) : (shape){0};
 #define IN(...) memcpy(in, ((shape[]){__VA_ARGS__}), sizeof((shape[]){__VA_ARGS__}))
 #define OUT(...) memcpy(out, ((shape[]){__VA_ARGS__}), sizeof((shape[]){__VA_ARGS__}))
+  // clang-format off
   switch (t->op) {
     case WEFT_OP_EMBED: IN(ids(n, o), weight(o, i)); OUT(act(n, i)); break;
     case WEFT_OP_EMBED_BACKWARD: IN(ids(n, o), act(n, i)); OUT(f32(o, i)); break;
@@ -36,9 +38,15 @@ static void shapes_of(const suite_case *t, shape in[WEFT_OP_MAX_INPUTS], shape o
     case WEFT_OP_LINEAR_BACKWARD_INPUT: IN(act(n, o), stored); OUT(act(n, i)); break;
     case WEFT_OP_LINEAR_BACKWARD_WEIGHT: IN(act(n, o), act(n, i)); OUT(stored, bias); break;
     case WEFT_OP_LAYER_NORM: IN(act(n, i), weight(1, i), weight(1, i)); OUT(act(n, i), f32(n, 2)); break;
-    case WEFT_OP_LAYER_NORM_BACKWARD: IN(act(n, i), act(n, i), weight(1, i), f32(n, 2)); OUT(act(n, i), weight(1, i), weight(1, i)); break;
+    case WEFT_OP_LAYER_NORM_BACKWARD:
+      IN(act(n, i), act(n, i), weight(1, i), f32(n, 2));
+      OUT(act(n, i), weight(1, i), weight(1, i));
+      break;
     case WEFT_OP_RMS_NORM: IN(act(n, i), weight(1, i)); OUT(act(n, i), f32(n, 1)); break;
-    case WEFT_OP_RMS_NORM_BACKWARD: IN(act(n, i), act(n, i), weight(1, i), f32(n, 1)); OUT(act(n, i), weight(1, i)); break;
+    case WEFT_OP_RMS_NORM_BACKWARD:
+      IN(act(n, i), act(n, i), weight(1, i), f32(n, 1));
+      OUT(act(n, i), weight(1, i));
+      break;
     case WEFT_OP_ROPE:
     case WEFT_OP_ROPE_BACKWARD: IN(act(n, q), ids(n, 500)); OUT(act(n, q)); break;
     case WEFT_OP_ATTENTION: IN(act(n, q), act(n, kv), act(n, kv)); OUT(act(n, q), f32(n, a->heads)); break;
@@ -46,8 +54,14 @@ static void shapes_of(const suite_case *t, shape in[WEFT_OP_MAX_INPUTS], shape o
       IN(act(n, q), act(n, q), act(n, kv), act(n, kv), act(n, q), f32(n, a->heads));
       OUT(act(n, q), act(n, kv), act(n, kv));
       break;
-    case WEFT_OP_CACHE_WRITE: IN(act(n, kv), act(n, kv)); OUT(weight(a->batch * t->room, kv), weight(a->batch * t->room, kv)); break;
-    case WEFT_OP_ATTENTION_CACHED: IN(act(n, q), weight(a->batch * t->room, kv), weight(a->batch * t->room, kv)); OUT(act(n, q)); break;
+    case WEFT_OP_CACHE_WRITE:
+      IN(act(n, kv), act(n, kv));
+      OUT(weight(a->batch * t->room, kv), weight(a->batch * t->room, kv));
+      break;
+    case WEFT_OP_ATTENTION_CACHED:
+      IN(act(n, q), weight(a->batch * t->room, kv), weight(a->batch * t->room, kv));
+      OUT(act(n, q));
+      break;
     case WEFT_OP_ACTIVATION: IN(act(n, i)); OUT(act(n, i)); break;
     case WEFT_OP_ACTIVATION_BACKWARD: IN(act(n, i), act(n, i)); OUT(act(n, i)); break;
     case WEFT_OP_GATED: IN(act(n, i), act(n, i)); OUT(act(n, i)); break;
@@ -67,6 +81,7 @@ static void shapes_of(const suite_case *t, shape in[WEFT_OP_MAX_INPUTS], shape o
     case WEFT_OP_SGD: IN(f32(o, i), f32(o, i)); OUT(f32(o, i)); break;
     case WEFT_OP_COUNT: break;
   }
+    // clang-format on
 #undef IN
 #undef OUT
 }
@@ -130,7 +145,8 @@ static void create_operand(suite_operand *o, shape s, weft_dtype dtype, uint64_t
 }
 
 // Runs `op` on ref with these operands.
-static void forward(const suite_data *d, weft_op op, const suite_operand *const *in, int ins, suite_operand *const *out, int outs) {
+static void forward(const suite_data *d, weft_op op, const suite_operand *const *in, int ins, suite_operand *const *out,
+                    int outs) {
   void *device = suite_open(&weft_backend_ref, 1);
   weft_call call = {.op = op, .attributes = &d->of->a, .scalars = &d->scalars};
   for (int i = 0; i < ins; ++i) call.inputs[i] = in[i]->view;
@@ -157,11 +173,13 @@ static void complete(suite_data *d) {
       break;
     }
     case WEFT_OP_ATTENTION_BACKWARD:
-      forward(d, WEFT_OP_ATTENTION, (const suite_operand *[]){&in[1], &in[2], &in[3]}, 3, (suite_operand *[]){&in[4], &in[5]}, 2);
+      forward(d, WEFT_OP_ATTENTION, (const suite_operand *[]){&in[1], &in[2], &in[3]}, 3,
+              (suite_operand *[]){&in[4], &in[5]}, 2);
       break;
     case WEFT_OP_CROSS_ENTROPY_BACKWARD:
       create_operand(&y, f32(1, d->of->rows), WEFT_F32, 0);
-      forward(d, WEFT_OP_CROSS_ENTROPY, (const suite_operand *[]){&in[0], &in[1]}, 2, (suite_operand *[]){&y, &in[2]}, 2);
+      forward(d, WEFT_OP_CROSS_ENTROPY, (const suite_operand *[]){&in[0], &in[1]}, 2, (suite_operand *[]){&y, &in[2]},
+              2);
       break;
     case WEFT_OP_ADAMW:  // second moments are not negative
       for (uint64_t i = 0; i < d->of->out * d->of->in; ++i) {
@@ -176,11 +194,19 @@ static void complete(suite_data *d) {
   free(y.initial);
 }
 
-void suite_data_create(const suite_case *of, weft_dtype activation, weft_dtype weights, uint64_t pad, uint64_t seed, suite_data *d) {
+void suite_data_create(const suite_case *of, weft_dtype activation, weft_dtype weights, uint64_t pad, uint64_t seed,
+                       suite_data *d) {
   shape in[WEFT_OP_MAX_INPUTS] = {0}, out[WEFT_OP_MAX_OUTPUTS] = {0};
   *d = (suite_data){.of = of, .activation = activation, .weight = weights};
-  d->scalars = (weft_scalars){.position = of->position, .loss_scale = 0.125f, .learning_rate = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f,
-                              .epsilon = 1e-8f, .decay = 0.1f, .step = 3, .gradient_scale = 0.7f};
+  d->scalars = (weft_scalars){.position = of->position,
+                              .loss_scale = 0.125f,
+                              .learning_rate = 0.01f,
+                              .beta1 = 0.9f,
+                              .beta2 = 0.95f,
+                              .epsilon = 1e-8f,
+                              .decay = 0.1f,
+                              .step = 3,
+                              .gradient_scale = 0.7f};
   shapes_of(of, in, out);
   for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) {
     create_operand(&d->inputs[i], in[i], dtype_of(in[i].kind, activation, weights), pad);
@@ -223,7 +249,8 @@ static void check_padding(const suite_operand *o) {
   uint64_t each = o->kind ? weft_dtype_block_bytes(o->view.dtype) : 0;
   for (uint64_t r = 0; r < o->rows; ++r)
     for (uint64_t b = o->columns * each; b < o->view.stride * each; ++b)
-      if (o->memory[r * o->view.stride * each + b] != 0x5a) fail_msg("padding after row %llu was written to", (unsigned long long)r);
+      if (o->memory[r * o->view.stride * each + b] != 0x5a)
+        fail_msg("padding after row %llu was written to", (unsigned long long)r);
 }
 
 void suite_run(const weft_backend *backend, void *device, suite_data *d) {
@@ -247,9 +274,12 @@ void suite_run(const weft_backend *backend, void *device, suite_data *d) {
       call.weight_rows = total;
       bool made = d->of->op == WEFT_OP_LINEAR_BACKWARD_WEIGHT;
       // Of a load only the slot's side is the chunk, of a gradient on its way out likewise.
-      if (made || d->of->op == WEFT_OP_LOAD) call.outputs[0] = rows_of(whole.outputs[0], begin, end);
-      else if (loads) call.inputs[0] = rows_of(whole.inputs[0], begin, end);
-      else call.inputs[1] = rows_of(whole.inputs[1], begin, end);
+      if (made || d->of->op == WEFT_OP_LOAD)
+        call.outputs[0] = rows_of(whole.outputs[0], begin, end);
+      else if (loads)
+        call.inputs[0] = rows_of(whole.inputs[0], begin, end);
+      else
+        call.inputs[1] = rows_of(whole.inputs[1], begin, end);
     }
     weft_status status = backend->compute(device, loads ? 1 : 0, &call);
     if (status) fail_msg("%s: %s", d->of->name, weft_status_message(status));
@@ -259,7 +289,8 @@ void suite_run(const weft_backend *backend, void *device, suite_data *d) {
 
 bool suite_same_bytes(const suite_data *a, const suite_data *b) {
   for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i)
-    if (a->outputs[i].kind && memcmp(a->outputs[i].memory, b->outputs[i].memory, a->outputs[i].bytes) != 0) return false;
+    if (a->outputs[i].kind && memcmp(a->outputs[i].memory, b->outputs[i].memory, a->outputs[i].bytes) != 0)
+      return false;
   return true;
 }
 
@@ -267,7 +298,10 @@ double suite_distance(const suite_data *a, const suite_data *b, int index) {
   const suite_operand *x = &a->outputs[index], *y = &b->outputs[index];
   if (!y->kind) return 0;
   if (y->kind == SUITE_F64) return fabs(suite_scalar(x) - suite_scalar(y)) / (1e-6 * fabs(suite_scalar(y)));
-  double rounding = y->view.dtype == WEFT_BF16 ? 0x1p-8 : y->view.dtype == WEFT_F16 ? 0x1p-11 : 0, largest = 0, worst = 0;
+  double rounding = y->view.dtype == WEFT_BF16  ? 0x1p-8
+                    : y->view.dtype == WEFT_F16 ? 0x1p-11
+                                                : 0,
+         largest = 0, worst = 0;
   for (uint64_t r = 0; r < y->rows; ++r)
     for (uint64_t c = 0; c < y->columns; ++c) {
       double value = fabs((double)suite_value(y, r, c));

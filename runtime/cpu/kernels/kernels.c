@@ -10,12 +10,18 @@ extern const cpu_kernels WEFT_KERNELS;
 enum { PARTS = 32, BLOCK = 1024 };
 
 static inline float from_bits(uint32_t bits) {
-  union { uint32_t u; float f; } v = {bits};
+  union {
+    uint32_t u;
+    float f;
+  } v = {bits};
   return v.f;
 }
 
 static inline uint32_t to_bits(float value) {
-  union { float f; uint32_t u; } v = {value};
+  union {
+    float f;
+    uint32_t u;
+  } v = {value};
   return v.u;
 }
 
@@ -186,8 +192,8 @@ static void norm_backward(const float *dy, const float *x, const float *w, bool 
   }
 }
 
-// Activations and their slopes. gelu_tanh(x) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): the same function as with
-// tanh, without its cancellation.
+// Activations and their slopes. gelu_tanh(x) = x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): the same function as
+// with tanh, without its cancellation.
 static inline float sigmoid(float x) { return 1.0f / (1.0f + fast_exp(-x)); }
 static inline float gelu_twice_u(float x) { return 1.5957691216057308f * (x + 0.044715f * x * x * x); }
 static inline float gelu_tanh(float x) { return x * sigmoid(gelu_twice_u(x)); }
@@ -219,7 +225,9 @@ static inline float normal_below(float x) {
 }
 
 static inline float gelu_erf(float x) { return x * normal_below(x); }
-static inline float gelu_erf_slope(float x) { return normal_below(x) + x * 0.39894228040143268f * fast_exp(-0.5f * x * x); }
+static inline float gelu_erf_slope(float x) {
+  return normal_below(x) + x * 0.39894228040143268f * fast_exp(-0.5f * x * x);
+}
 static inline float silu(float x) { return x / (1.0f + fast_exp(-x)); }
 static inline float silu_slope(float x) {
   float s = sigmoid(x);
@@ -231,12 +239,12 @@ static inline float relu_slope(float x) {
   return x <= 0 ? 0.0f : slope;
 }
 
-#define ACTIVATE(f)                                                                  \
-  if (factor) {                                                                      \
+#define ACTIVATE(f)                                                                      \
+  if (factor) {                                                                          \
     _Pragma("omp simd") for (uint64_t i = 0; i < count; ++i) y[i] = f(x[i]) * factor[i]; \
-  } else {                                                                           \
-    _Pragma("omp simd") for (uint64_t i = 0; i < count; ++i) y[i] = f(x[i]);           \
-  }                                                                                  \
+  } else {                                                                               \
+    _Pragma("omp simd") for (uint64_t i = 0; i < count; ++i) y[i] = f(x[i]);             \
+  }                                                                                      \
   return
 
 static void activate(weft_activation kind, const float *x, const float *factor, float *y, uint64_t count) {
@@ -249,12 +257,12 @@ static void activate(weft_activation kind, const float *x, const float *factor, 
   }
 }
 
-#define SLOPE(f)                                                                                \
-  if (factor) {                                                                                 \
+#define SLOPE(f)                                                                                  \
+  if (factor) {                                                                                   \
     _Pragma("omp simd") for (uint64_t i = 0; i < count; ++i) dx[i] = dy[i] * f(x[i]) * factor[i]; \
-  } else {                                                                                      \
+  } else {                                                                                        \
     _Pragma("omp simd") for (uint64_t i = 0; i < count; ++i) dx[i] = dy[i] * f(x[i]);             \
-  }                                                                                             \
+  }                                                                                               \
   return
 
 static void activate_backward(weft_activation kind, const float *dy, const float *x, const float *factor, float *dx,
@@ -268,8 +276,8 @@ static void activate_backward(weft_activation kind, const float *dy, const float
   }
 }
 
-static void rotate(const float *x, const float *cosines, const float *sines, float sign, bool interleaved, uint64_t half,
-                   uint64_t dim, float *y) {
+static void rotate(const float *x, const float *cosines, const float *sines, float sign, bool interleaved,
+                   uint64_t half, uint64_t dim, float *y) {
   uint64_t step = interleaved ? 2 : 1, away = interleaved ? 1 : half;
   for (uint64_t i = 0; i < half; ++i) {
     float a = x[i * step], b = x[i * step + away], sine = sign * sines[i];
