@@ -3,10 +3,13 @@
 
 #include "compiler/passes.h"
 
-// On a processor a chunk should stay in the last-level cache between the thread that brings it and the one that uses it; on a
-// mesh the weight is a stream of wavelets anyway, and chunks are only how finely the overlap is described.
-static const uint64_t ROOFLINE_CHUNK_BYTES = 8u << 20, MESH_CHUNK_BYTES_MIN = 256u << 10;
-enum { MESH_CHUNKS = 16, RING = 2 };
+// On a processor a ring of chunks should stay in a core's own cache between the thread that brings it and the one that uses it:
+// copies are then twice as quick, and what is used comes from cache. Decoding is all bandwidth, so it takes the small
+// chunks; with more tokens a product needs a larger piece to be efficient, above all where chunks split its inner
+// dimension. (Measured with tests/bench; docs/decisions/compiler.md.) On a mesh the weight is a stream of wavelets anyway, and
+// chunks are only how finely the overlap is described.
+static const uint64_t DECODE_CHUNK_BYTES = 512u << 10, PRODUCT_CHUNK_BYTES = 2u << 20, MESH_CHUNK_BYTES_MIN = 256u << 10;
+enum { FEW_TOKENS = 4, INNER_ROWS_MIN = 512, MESH_CHUNKS = 16, MESH_RING = 2, ROOFLINE_RING = 4 };
 
 static weft_tensor *tensor_at(weft_schedule *schedule, uint32_t index) {
   return index == WEFT_NONE ? NULL : &schedule->tensors[index];
@@ -20,16 +23,31 @@ static uint64_t rows_of(const weft_tensor *t) {
 
 static uint64_t columns_of(const weft_tensor *t) { return t->rank == 1 ? 1 : t->shape[t->rank - 1]; }
 
-static void chunk_pair(weft_schedule *schedule, uint32_t stream, uint32_t compute, uint32_t weight) {
-  weft_tensor *t = &schedule->tensors[weight];
-  if (t->rank != 2) return;
-  uint64_t bytes = weft_tensor_bytes(t), target = ROOFLINE_CHUNK_BYTES;
+// Whether a chunk of rows of the stored weight is a part of the sums, not of the results.
+static bool splits_inner(const weft_step *step) {
+  if (step->op == WEFT_OP_LINEAR) return step->attributes.transposed;
+  return step->op == WEFT_OP_LINEAR_BACKWARD_INPUT && !step->attributes.transposed;
+}
+
+static uint64_t choose_chunks(const weft_schedule *schedule, const weft_step *compute, const weft_tensor *weight) {
+  uint64_t bytes = weft_tensor_bytes(weight), rows = weight->shape[0], target, chunks;
   if (schedule->machine->kind == WEFT_MESH) {
     target = (bytes + MESH_CHUNKS - 1) / MESH_CHUNKS;
     if (target < MESH_CHUNK_BYTES_MIN) target = MESH_CHUNK_BYTES_MIN;
+    return (bytes + target - 1) / target;
   }
-  uint64_t chunks = (bytes + target - 1) / target;
-  if (chunks > t->shape[0]) chunks = t->shape[0];
+  bool few = rows_of(&schedule->tensors[compute->inputs[0]]) <= FEW_TOKENS;
+  target = few ? DECODE_CHUNK_BYTES : PRODUCT_CHUNK_BYTES;
+  chunks = (bytes + target - 1) / target;
+  uint64_t most = !few && splits_inner(compute) ? rows / INNER_ROWS_MIN : rows;
+  return chunks > most ? most : chunks;
+}
+
+static void chunk_pair(weft_schedule *schedule, uint32_t stream, uint32_t compute, uint32_t weight) {
+  weft_tensor *t = &schedule->tensors[weight];
+  if (t->rank != 2) return;
+  uint64_t chunks = choose_chunks(schedule, &schedule->steps[compute], t);
+  if (chunks < 2) return;
   uint64_t chunk_rows = (t->shape[0] + chunks - 1) / chunks;
   chunks = (t->shape[0] + chunk_rows - 1) / chunk_rows;
   if (chunks < 2) return;
@@ -39,7 +57,7 @@ static void chunk_pair(weft_schedule *schedule, uint32_t stream, uint32_t comput
     step->partner = i ? stream : compute;
     step->chunks = (uint32_t)chunks;
     step->chunk_rows = (uint32_t)chunk_rows;
-    step->ring = RING;
+    step->ring = schedule->machine->kind == WEFT_MESH ? MESH_RING : ROOFLINE_RING;
   }
 }
 

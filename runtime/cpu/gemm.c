@@ -38,7 +38,7 @@ static uint64_t even_size(uint64_t count, uint64_t most) {
 // Sizes were measured (tests/bench/ops.c): 256 x 384 is within some percent of the best for weights as right operands;
 // weight gradients have a short inner dimension, where wide tiles pack less. Fewer tiles than processing units are cut
 // further.
-static tile_grid grid_of(const cpu_product *p, uint32_t units) {
+static tile_grid coarse_grid(const cpu_product *p, uint32_t units) {
   uint64_t rows = p->a_across ? 192 : 256, columns = p->a_across ? 1024 : 384;
   tile_grid g;
   for (;;) {
@@ -54,6 +54,17 @@ static tile_grid grid_of(const cpu_product *p, uint32_t units) {
     else
       columns /= 2;
   }
+}
+
+// With few tiles per unit, a number that does not divide among the units leaves some of them idle: narrower tiles then.
+static tile_grid grid_of(const cpu_product *p, uint32_t units) {
+  tile_grid g = coarse_grid(p, units);
+  for (uint64_t across = g.tiles_across; g.tiles_down * g.tiles_across % units != 0; ++across) {
+    if (g.tiles_down * across >= 4ull * units || p->n / across < 96) break;
+    g.columns = even_size(p->n, pieces(p->n, across));
+    g.tiles_across = pieces(p->n, g.columns);
+  }
+  return g;
 }
 
 bool cpu_multiplies_bf16(void) { return dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx512_core_amx; }

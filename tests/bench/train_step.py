@@ -79,7 +79,8 @@ def torch_step():
 
 
 weft = subprocess.Popen([options.program, options.network, str(options.batch), str(options.sequence), str(options.threads)],
-                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                        env={"OMP_WAIT_POLICY": "passive", **os.environ})  # as the program weft does for itself
 about = json.loads(weft.stdout.readline())
 
 
