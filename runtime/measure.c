@@ -39,22 +39,22 @@ static weft_status measure_bandwidths(measurement *m) {
   measure_point add = {.op = WEFT_OP_ADD, .dtype = WEFT_F32, .rows = rows, .in = columns};
   measure_point load = {.op = WEFT_OP_LOAD, .dtype = WEFT_F32, .rows = rows, .in = columns, .out = rows};
   measured result;
-  WEFT_TRY(measure_run(m->backend, m->device, &m->pool, &add, 0.3, &result));
+  WEFT_TRY(weft_measure_run(m->backend, m->device, &m->pool, &add, 0.3, &result));
   raise_bandwidth(m, &result);
-  WEFT_TRY(measure_run(m->backend, m->device, &m->pool, &load, 0.3, &result));
+  WEFT_TRY(weft_measure_run(m->backend, m->device, &m->pool, &load, 0.3, &result));
   m->report.copy_bytes_per_second = result.rate.bytes / result.rate.seconds;
   return NULL;
 }
 
 static weft_status measure_points(measurement *m, double seconds, weft_progress *progress) {
   uint32_t count;
-  measure_point *points = measure_grid(&count);
+  measure_point *points = weft_measure_grid(&count);
   m->rates = weft_allocate_array(count, sizeof *m->rates);
   if (progress) weft_progress_start(progress, "calibrating", "points", count);
   weft_status status = NULL;
   for (uint32_t i = 0; i < count && !status; ++i) {
     measured result;
-    status = measure_run(m->backend, m->device, &m->pool, &points[i], seconds / count, &result);
+    status = weft_measure_run(m->backend, m->device, &m->pool, &points[i], seconds / count, &result);
     if (weft_status_code(status) == WEFT_INFEASIBLE) {  // too large for a pool on this computer; its neighbours serve
       weft_status_free(status);
       status = NULL;
@@ -92,7 +92,7 @@ static weft_machine *make_machine(measurement *m) {
   *roofline = (weft_roofline){.f32_flops_per_second = r->peak[WEFT_F32],
                               .bf16_flops_per_second = r->peak[WEFT_BF16],
                               .f16_flops_per_second = r->peak[WEFT_F32],  // converted to f32 by the backends there are
-                              .memory_bytes = measure_memory_bytes(),
+                              .memory_bytes = weft_measure_memory_bytes(),
                               .memory_bytes_per_second = r->memory_bytes_per_second,
                               .step_seconds = r->step_seconds,
                               .cores = r->threads,
@@ -117,17 +117,17 @@ static weft_machine *make_machine(measurement *m) {
 static weft_status measure_all(measurement *m, const weft_measure_options *options, weft_progress *progress) {
   uint64_t bytes = options->pool_bytes;
   if (!bytes) {
-    double eighth = measure_memory_bytes() / 8;
+    double eighth = weft_measure_memory_bytes() / 8;
     bytes = eighth < 256.0 * (1 << 20) ? (uint64_t)eighth : 256u << 20;
   }
   void *memory;
   WEFT_TRY(weft_allocate_large(bytes, "the operands of measurements", &memory));
-  measure_pool_open(&m->pool, memory, bytes);
+  weft_measure_pool_open(&m->pool, memory, bytes);
   m->report.device = m->backend->describe(m->device);
   m->report.threads = (uint32_t)strtoul(m->report.device, NULL, 10);  // "2 threads, ..."
   if (!m->report.threads) m->report.threads = 1;
-  m->report.step_seconds = measure_hand_over_seconds();
-  m->report.disk_bytes_per_second = measure_disk(m->report.disk_note, sizeof m->report.disk_note);
+  m->report.step_seconds = weft_measure_hand_over_seconds();
+  m->report.disk_bytes_per_second = weft_measure_disk(m->report.disk_note, sizeof m->report.disk_note);
   WEFT_TRY(measure_bandwidths(m));
   return measure_points(m, options->seconds, progress);
 }

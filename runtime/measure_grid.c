@@ -128,7 +128,7 @@ static void store_ops(grid *g, weft_dtype dtype) {
     }
 }
 
-measure_point *measure_grid(uint32_t *out_count) {
+measure_point *weft_measure_grid(uint32_t *out_count) {
   static const weft_dtype dtypes[] = {WEFT_F32, WEFT_BF16};
   grid g = {0};
   for (size_t d = 0; d < COUNT(dtypes); ++d) {

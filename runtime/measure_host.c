@@ -38,7 +38,7 @@ static int by_size(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-double measure_hand_over_seconds(void) {
+double weft_measure_hand_over_seconds(void) {
   ball b = {.at = 0};
   pthread_t thread;
   double times[ROUNDS];
@@ -64,7 +64,7 @@ double measure_hand_over_seconds(void) {
   return times[ROUNDS / 2] / 2;
 }
 
-double measure_memory_bytes(void) {
+double weft_measure_memory_bytes(void) {
   long pages = sysconf(_SC_PHYS_PAGES), each = sysconf(_SC_PAGESIZE);
   return pages > 0 && each > 0 ? (double)pages * (double)each : 1e9;
 }
@@ -84,7 +84,7 @@ static double read_file(int file, void *block) {
   return weft_clock_s() - start;
 }
 
-double measure_disk(char *note, size_t note_size) {
+double weft_measure_disk(char *note, size_t note_size) {
   const char *folder = getenv("TMPDIR");
   char *path = weft_format("%s/weft-calibrate-XXXXXX", folder && *folder ? folder : "/tmp");
   void *block = NULL;

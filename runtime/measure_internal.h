@@ -14,7 +14,7 @@ typedef struct measure_point {
 } measure_point;
 
 // The grid, in the order of measuring. Caller frees.
-measure_point *measure_grid(uint32_t *out_count);
+measure_point *weft_measure_grid(uint32_t *out_count);
 
 // Memory that operands are taken from.
 typedef struct measure_pool {
@@ -23,7 +23,7 @@ typedef struct measure_pool {
   uint64_t dirty;  // so many bytes at the start hold other numbers than they were filled with
 } measure_pool;
 
-void measure_pool_open(measure_pool *pool, void *memory, uint64_t bytes);
+void weft_measure_pool_open(measure_pool *pool, void *memory, uint64_t bytes);
 
 typedef struct measured {
   weft_rate rate;   // median
@@ -31,12 +31,12 @@ typedef struct measured {
 } measured;
 
 // At least three runs and at most what `seconds` allow. WEFT_INFEASIBLE: the operands do not fit the pool.
-weft_status measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *point,
-                        double seconds, measured *out) WEFT_CHECKED;
+weft_status weft_measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *point,
+                             double seconds, measured *out) WEFT_CHECKED;
 
 // measure_host.c
-double measure_hand_over_seconds(void);
-double measure_disk(char *note, size_t note_size);
-double measure_memory_bytes(void);
+double weft_measure_hand_over_seconds(void);
+double weft_measure_disk(char *note, size_t note_size);
+double weft_measure_memory_bytes(void);
 
 #endif

@@ -167,7 +167,7 @@ static void fill(measure_pool *pool, const operands *o, uint64_t near) {
   }
 }
 
-void measure_pool_open(measure_pool *pool, void *memory, uint64_t bytes) {
+void weft_measure_pool_open(measure_pool *pool, void *memory, uint64_t bytes) {
   *pool = (measure_pool){.memory = memory, .bytes = bytes};
   freshen(pool, 0, bytes);
 }
@@ -181,8 +181,8 @@ static bool changes_the_store(const operands *o, weft_op op) {
   return o->out[0].home == STORE || op == WEFT_OP_ADAMW || op == WEFT_OP_SGD;
 }
 
-weft_status measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *p,
-                        double seconds, measured *out) {
+weft_status weft_measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *p,
+                             double seconds, measured *out) {
   operands o = {0};
   uint64_t near;
   describe(p, &o);

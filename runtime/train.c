@@ -115,7 +115,7 @@ static weft_status train_step(loop *l, uint64_t step, weft_train_record *record)
   record->learning_rate = weft_learning_rate_at(&o->rate, step);
   feed.update.learning_rate = (float)record->learning_rate;
   weft_outcome outcome = {0};
-  WEFT_TRY(weft_session_run(l->train, &feed, step + 1 == o->rate.steps ? o->sink : NULL, &outcome));
+  WEFT_TRY(weft_session_run(l->train, &feed, step + o->traced_steps >= o->rate.steps ? o->sink : NULL, &outcome));
   record->step = step + 1;
   record->loss = outcome.loss;
   record->gradient_norm = outcome.gradient_norm;

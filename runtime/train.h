@@ -57,7 +57,8 @@ typedef struct weft_train_options {
   uint32_t validation_windows;          // runs of the validation schedule per measurement
   const char *directory;                // gets config.json, model.safetensors, optimizer.safetensors, loss.csv
   weft_dtype saved_dtype;               // of model.safetensors
-  const weft_trace_sink *sink;          // of the last step; may be NULL
+  const weft_trace_sink *sink;      // of the last `traced_steps` steps, each before its record; may be NULL
+  uint64_t traced_steps;
   weft_status (*record)(void *context,
                         const weft_train_record *record);  // after every step; may be NULL; an error ends the run
   void *context;

@@ -22,7 +22,7 @@ typedef struct attention {
 static weft_view panel(const cpu_call *c, const weft_view *v, uint64_t row, uint64_t column, uint64_t rows,
                        uint64_t dim, float *room) {
   if (v->dtype == WEFT_F32) return (weft_view){cpu_at(v, row, column), WEFT_F32, rows, dim, v->stride};
-  for (uint64_t r = 0; r < rows; ++r) cpu_get(c->k, v, row + r, column, dim, room + r * dim);
+  for (uint64_t r = 0; r < rows; ++r) weft_cpu_get(c->k, v, row + r, column, dim, room + r * dim);
   return (weft_view){room, WEFT_F32, rows, dim, dim};
 }
 
@@ -62,7 +62,7 @@ static bool attend_block(const cpu_call *c, const attention *t, uint64_t sequenc
                      .k = dim,
                      .scale = t->scale,
                      .c = {scores, WEFT_F32, rows, keys, keys}};
-    if (!cpu_multiply_here(&p)) return false;
+    if (!weft_cpu_multiply_here(&p)) return false;
   }
   weigh(c, t, scores, rows, keys, t->past + first + 1, sums, shifts);
   weft_view v = panel(c, t->v, sequence * t->room, shared, keys, dim, panels + QUERIES * dim);
@@ -80,12 +80,12 @@ static bool attend_block(const cpu_call *c, const attention *t, uint64_t sequenc
                      .k = keys,
                      .scale = 1,
                      .c = {results, WEFT_F32, rows, dim, dim}};
-    if (!cpu_multiply_here(&p)) return false;
+    if (!weft_cpu_multiply_here(&p)) return false;
   }
   for (uint64_t r = 0; r < rows; ++r) {
     float *from = results + r * dim, *to = cpu_room(t->o, row + r, own, from);
     c->k->finish(to, from, NULL, (float)(1 / sums[r]), false, dim);
-    cpu_put(c->k, t->o, row + r, own, dim, to);
+    weft_cpu_put(c->k, t->o, row + r, own, dim, to);
     if (t->lse && t->lse->data) *(float *)cpu_at(t->lse, row + r, h) = (float)((double)shifts[r] + log(sums[r]));
   }
   return true;
@@ -97,7 +97,7 @@ static weft_status attend(const cpu_call *c, const attention *t) {
   bool good = true;
   float *room;
   assert(keys <= t->room);
-  WEFT_TRY(cpu_scratch(c, QUERIES * keys + 2 * QUERIES * t->dim + keys * t->dim, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, QUERIES * keys + 2 * QUERIES * t->dim + keys * t->dim, &room, &stride));
 #pragma omp parallel num_threads(c->threads) reduction(&& : good)
   {
     omp_set_num_threads(1);
@@ -126,34 +126,34 @@ static attention attention_of(const cpu_call *c) {
                      .scale = c->a->scale};
 }
 
-weft_status cpu_attention(const cpu_call *c) {
+weft_status weft_cpu_attention(const cpu_call *c) {
   attention t = attention_of(c);
   t.lse = &c->call->outputs[1];
   return attend(c, &t);
 }
 
-weft_status cpu_attention_cached(const cpu_call *c) {
+weft_status weft_cpu_attention_cached(const cpu_call *c) {
   attention t = attention_of(c);
   t.past = c->s->position;
   t.causal = true;
   return attend(c, &t);
 }
 
-weft_status cpu_cache_write(const cpu_call *c) {
+weft_status weft_cpu_cache_write(const cpu_call *c) {
   for (int which = 0; which < 2; ++which) {
     const weft_view *from = &c->call->inputs[which], *to = &c->call->outputs[which];
     uint64_t tokens = from->rows / c->a->batch, room = to->rows / c->a->batch, stride;
     float *row;
-    WEFT_TRY(cpu_scratch(c, from->columns, &row, &stride));
+    WEFT_TRY(weft_cpu_scratch(c, from->columns, &row, &stride));
     for (uint64_t n = 0; n < from->rows; ++n) {
       uint64_t place = n / tokens * room + c->s->position + n % tokens;
       assert(place < to->rows);
       if (from->dtype == to->dtype) {
         memcpy(cpu_at(to, place, 0), cpu_at(from, n, 0), from->columns * cpu_element_bytes(from->dtype));
       } else if (to->dtype == WEFT_F32) {
-        (void)cpu_get(c->k, from, n, 0, from->columns, cpu_at(to, place, 0));
+        (void)weft_cpu_get(c->k, from, n, 0, from->columns, cpu_at(to, place, 0));
       } else {
-        cpu_put(c->k, to, place, 0, to->columns, cpu_get(c->k, from, n, 0, from->columns, row));
+        weft_cpu_put(c->k, to, place, 0, to->columns, weft_cpu_get(c->k, from, n, 0, from->columns, row));
       }
     }
   }

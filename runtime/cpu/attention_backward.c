@@ -52,7 +52,7 @@ static bool multiply(const weft_view *a, bool a_across, const weft_view *b, bool
                    .k = a_across ? a->rows : a->columns,
                    .scale = scale,
                    .c = c};
-  return cpu_multiply_here(&p);
+  return weft_cpu_multiply_here(&p);
 }
 
 static void put(const cpu_call *c, const weft_view *to, uint64_t row, uint64_t column, uint64_t rows, uint64_t dim,
@@ -61,7 +61,7 @@ static void put(const cpu_call *c, const weft_view *to, uint64_t row, uint64_t c
     if (to->dtype == WEFT_F32)
       memcpy(cpu_at(to, row + r, column), from + r * dim, dim * sizeof *from);
     else
-      cpu_put(c->k, to, row + r, column, dim, from + r * dim);
+      weft_cpu_put(c->k, to, row + r, column, dim, from + r * dim);
   }
 }
 
@@ -106,7 +106,7 @@ static bool key_head(const cpu_call *c, const gradient *t, uint64_t sequence, ui
   return true;
 }
 
-weft_status cpu_attention_backward(const cpu_call *c) {
+weft_status weft_cpu_attention_backward(const cpu_call *c) {
   const weft_call *call = c->call;
   gradient t = {.lse = &call->inputs[5],
                 .dq = &call->outputs[0],
@@ -120,12 +120,12 @@ weft_status cpu_attention_backward(const cpu_call *c) {
   uint64_t pieces = (uint64_t)c->a->batch * c->a->kv_heads, stride;
   float *room;
   bool good = true;
-  WEFT_TRY(cpu_as_f32(c, &call->inputs[0], OF_DO, &t.d_o));
-  WEFT_TRY(cpu_as_f32(c, &call->inputs[1], OF_Q, &t.q));
-  WEFT_TRY(cpu_as_f32(c, &call->inputs[2], OF_K, &t.k));
-  WEFT_TRY(cpu_as_f32(c, &call->inputs[3], OF_V, &t.v));
-  WEFT_TRY(cpu_as_f32(c, &call->inputs[4], OF_O, &t.o));
-  WEFT_TRY(cpu_scratch(c, 2 * QUERIES * t.tokens + QUERIES * t.dim + 2 * t.tokens * t.dim, &room, &stride));
+  WEFT_TRY(weft_cpu_as_f32(c, &call->inputs[0], OF_DO, &t.d_o));
+  WEFT_TRY(weft_cpu_as_f32(c, &call->inputs[1], OF_Q, &t.q));
+  WEFT_TRY(weft_cpu_as_f32(c, &call->inputs[2], OF_K, &t.k));
+  WEFT_TRY(weft_cpu_as_f32(c, &call->inputs[3], OF_V, &t.v));
+  WEFT_TRY(weft_cpu_as_f32(c, &call->inputs[4], OF_O, &t.o));
+  WEFT_TRY(weft_cpu_scratch(c, 2 * QUERIES * t.tokens + QUERIES * t.dim + 2 * t.tokens * t.dim, &room, &stride));
 #pragma omp parallel num_threads(c->threads) reduction(&& : good)
   {
     omp_set_num_threads(1);

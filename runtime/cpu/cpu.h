@@ -59,11 +59,12 @@ typedef struct cpu_call {
 } cpu_call;
 
 // device.c. reserve: room that stays as it was unless it grows. scratch: floats_each per thread, 64-byte aligned parts.
-weft_status cpu_reserve(cpu_buffer *buffer, size_t bytes, void **out_memory) WEFT_CHECKED;
-weft_status cpu_scratch(const cpu_call *c, uint64_t floats_each, float **out_memory, uint64_t *out_stride) WEFT_CHECKED;
+weft_status weft_cpu_reserve(cpu_buffer *buffer, size_t bytes, void **out_memory) WEFT_CHECKED;
+weft_status weft_cpu_scratch(const cpu_call *c, uint64_t floats_each, float **out_memory,
+                             uint64_t *out_stride) WEFT_CHECKED;
 // The operand as f32: itself, or converted by all threads into buffer `index` of the lane.
-weft_status cpu_as_f32(const cpu_call *c, const weft_view *v, int index, weft_view *out_view) WEFT_CHECKED;
-void cpu_convert(const cpu_call *c, const weft_view *from, const weft_view *to);  // same shape, by all threads
+weft_status weft_cpu_as_f32(const cpu_call *c, const weft_view *v, int index, weft_view *out_view) WEFT_CHECKED;
+void weft_cpu_convert(const cpu_call *c, const weft_view *from, const weft_view *to);  // same shape, by all threads
 
 static inline uint64_t cpu_element_bytes(weft_dtype dtype) {
   return dtype == WEFT_F32 || dtype == WEFT_I32 ? 4 : dtype == WEFT_F64 ? 8 : 2;
@@ -81,18 +82,18 @@ static inline int32_t cpu_integer(const weft_view *v, uint64_t i) {
 static inline float *cpu_float(const weft_view *v, uint64_t i) { return (float *)v->data + cpu_folded(v, i); }
 
 // `count` elements from (row, column) as f32: in place, or converted into `room`.
-const float *cpu_get(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
-                     float *room);
+const float *weft_cpu_get(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
+                          float *room);
 // Where to write such elements, and, afterwards, their rounding.
 static inline float *cpu_room(const weft_view *v, uint64_t row, uint64_t column, float *room) {
   return v->dtype == WEFT_F32 ? cpu_at(v, row, column) : room;
 }
-void cpu_put(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
-             const float *room);
+void weft_cpu_put(const cpu_kernels *k, const weft_view *v, uint64_t row, uint64_t column, uint64_t count,
+                  const float *room);
 
 // gemm.c: c (m, n) = (adds ? c : 0) + scale * (op(a) op(b) + bias). a and b have the same dtype, f32 or (with
-// cpu_multiplies_bf16) bf16; a is (m, k), or (k, m) if a_across; b is (k, n), or (n, k) if b_across. adds needs c in
-// f32.
+// weft_cpu_multiplies_bf16) bf16; a is (m, k), or (k, m) if a_across; b is (k, n), or (n, k) if b_across. adds needs c
+// in f32.
 typedef struct cpu_product {
   weft_dtype dtype;
   const void *a, *b;
@@ -104,28 +105,31 @@ typedef struct cpu_product {
   weft_view c;        // data at the first element
 } cpu_product;
 
-weft_status cpu_multiply(const cpu_call *c, const cpu_product *p) WEFT_CHECKED;
+weft_status weft_cpu_multiply(const cpu_call *c, const cpu_product *p) WEFT_CHECKED;
 // One product by the calling thread alone, inside its tile; f32.
-bool cpu_multiply_here(const cpu_product *p);
-bool cpu_multiplies_bf16(void);
-const char *cpu_product_isa(void);
-void cpu_products_destroy(cpu_products *products);
+bool weft_cpu_multiply_here(const cpu_product *p);
+bool weft_cpu_multiplies_bf16(void);
+const char *weft_cpu_product_isa(void);
+void weft_cpu_products_destroy(cpu_products *products);
 
 // place.c
-weft_status cpu_place_open(uint32_t threads, cpu_place **out_place) WEFT_CHECKED;
-void cpu_place_close(cpu_place *place);
-int cpu_place_threads(const cpu_place *place);
-uint32_t cpu_place_units(const cpu_place *place);
-char *cpu_place_describe(const cpu_place *place);                // caller frees
-void cpu_place_bind_worker(const cpu_place *place, int worker);  // the calling thread, where that helps
+weft_status weft_cpu_place_open(uint32_t threads, cpu_place **out_place) WEFT_CHECKED;
+void weft_cpu_place_close(cpu_place *place);
+int weft_cpu_place_threads(const cpu_place *place);
+uint32_t weft_cpu_place_units(const cpu_place *place);
+char *weft_cpu_place_describe(const cpu_place *place);                // caller frees
+void weft_cpu_place_bind_worker(const cpu_place *place, int worker);  // the calling thread, where that helps
 
 typedef weft_status cpu_op(const cpu_call *c);
-cpu_op cpu_linear, cpu_linear_backward_input, cpu_linear_backward_weight;                              // linear.c
-cpu_op cpu_layer_norm, cpu_layer_norm_backward, cpu_rms_norm, cpu_rms_norm_backward;                   // norm.c
-cpu_op cpu_activation, cpu_activation_backward, cpu_gated, cpu_gated_backward, cpu_add, cpu_last_row;  // rows.c
-cpu_op cpu_rope, cpu_rope_backward, cpu_cross_entropy, cpu_cross_entropy_backward;                     // rope.c, loss.c
-cpu_op cpu_attention, cpu_attention_backward, cpu_attention_cached, cpu_cache_write;                   // attention*.c
-cpu_op cpu_embed, cpu_embed_backward, cpu_load, cpu_store_gradient, cpu_all_reduce;                    // store.c
-cpu_op cpu_square_sum, cpu_adamw_op, cpu_sgd;                                                          // update.c
+cpu_op weft_cpu_linear, weft_cpu_linear_backward_input, weft_cpu_linear_backward_weight;                  // linear.c
+cpu_op weft_cpu_layer_norm, weft_cpu_layer_norm_backward, weft_cpu_rms_norm, weft_cpu_rms_norm_backward;  // norm.c
+cpu_op weft_cpu_activation, weft_cpu_activation_backward, weft_cpu_gated, weft_cpu_gated_backward, weft_cpu_add,
+    weft_cpu_last_row;  // rows.c
+cpu_op weft_cpu_rope, weft_cpu_rope_backward, weft_cpu_cross_entropy,
+    weft_cpu_cross_entropy_backward;  // rope.c, loss.c
+cpu_op weft_cpu_attention, weft_cpu_attention_backward, weft_cpu_attention_cached,
+    weft_cpu_cache_write;  // attention*.c
+cpu_op weft_cpu_embed, weft_cpu_embed_backward, weft_cpu_load, weft_cpu_store_gradient, weft_cpu_all_reduce;  // store.c
+cpu_op weft_cpu_square_sum, weft_cpu_adamw_op, weft_cpu_sgd;  // update.c
 
 #endif

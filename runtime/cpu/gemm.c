@@ -67,9 +67,9 @@ static tile_grid grid_of(const cpu_product *p, uint32_t units) {
   return g;
 }
 
-bool cpu_multiplies_bf16(void) { return dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx512_core_amx; }
+bool weft_cpu_multiplies_bf16(void) { return dnnl_get_effective_cpu_isa() == dnnl_cpu_isa_avx512_core_amx; }
 
-const char *cpu_product_isa(void) {
+const char *weft_cpu_product_isa(void) {
   static const struct {
     dnnl_cpu_isa_t isa;
     const char *name;
@@ -89,7 +89,7 @@ const char *cpu_product_isa(void) {
   return "generic";
 }
 
-void cpu_products_destroy(cpu_products *products) {
+void weft_cpu_products_destroy(cpu_products *products) {
   if (!products) return;
   for (size_t i = 0; i < products->count; ++i) {
     dnnl_primitive_destroy(products->entries[i]->primitive);
@@ -197,7 +197,7 @@ static bool run_entry(const cpu_products *all, const product_entry *e, const voi
   return !bad;
 }
 
-bool cpu_multiply_here(const cpu_product *p) {
+bool weft_cpu_multiply_here(const cpu_product *p) {
   dnnl_status_t bad = dnnl_sgemm(p->a_across ? 'T' : 'N', p->b_across ? 'T' : 'N', (dnnl_dim_t)p->m, (dnnl_dim_t)p->n,
                                  (dnnl_dim_t)p->k, p->scale, p->a, (dnnl_dim_t)p->a_stride, p->b,
                                  (dnnl_dim_t)p->b_stride, p->adds ? 1.0f : 0.0f, p->c.data, (dnnl_dim_t)p->c.stride);
@@ -229,7 +229,7 @@ static void put_tile(const cpu_call *c, const cpu_product *p, const tile *t, uin
   for (uint64_t r = 0; r < t->rows; ++r) {
     float *from = t->room + r * stride, *to = cpu_room(&p->c, t->row + r, t->column, from);
     c->k->finish(to, from, bias, scale, p->adds, t->columns);
-    cpu_put(c->k, &p->c, t->row + r, t->column, t->columns, from);
+    weft_cpu_put(c->k, &p->c, t->row + r, t->column, t->columns, from);
   }
 }
 
@@ -241,14 +241,14 @@ static bool f32_tile(const cpu_call *c, const cpu_product *p, const tile *t, uin
   part.n = t->columns;
   if (p->c.dtype == WEFT_F32) {
     part.c.data = cpu_at(&p->c, t->row, t->column);
-    if (!cpu_multiply_here(&part)) return false;
+    if (!weft_cpu_multiply_here(&part)) return false;
     for (uint64_t r = 0; p->bias && r < t->rows; ++r)
       c->k->axpy(p->scale, p->bias + t->column, cpu_at(&p->c, t->row + r, t->column), t->columns);
     return true;
   }
   part.c = (weft_view){t->room, WEFT_F32, t->rows, t->columns, room_stride};
   part.scale = 1;
-  if (!cpu_multiply_here(&part)) return false;
+  if (!weft_cpu_multiply_here(&part)) return false;
   put_tile(c, p, t, room_stride, p->scale);
   return true;
 }
@@ -257,7 +257,7 @@ static weft_status multiply_f32(const cpu_call *c, const cpu_product *p, const t
   float *room;
   uint64_t stride, tiles = g->tiles_down * g->tiles_across;
   bool good = true;
-  WEFT_TRY(cpu_scratch(c, p->c.dtype == WEFT_F32 ? 0 : g->rows * g->columns, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, p->c.dtype == WEFT_F32 ? 0 : g->rows * g->columns, &room, &stride));
 #pragma omp parallel num_threads(c->threads) reduction(&& : good)
   {
     omp_set_num_threads(1);  // of what a tile calls: in a team of one, OpenMP would not say that it is in parallel
@@ -290,7 +290,7 @@ static weft_status multiply_bf16(const cpu_call *c, const cpu_product *p, const 
   }
   uint64_t scratch_floats = (scratch_bytes + 4095) / 4096 * 1024;
   float *room;
-  WEFT_TRY(cpu_scratch(c, scratch_floats + g->rows * g->columns, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, scratch_floats + g->rows * g->columns, &room, &stride));
   bool good = true;
 #pragma omp parallel num_threads(c->threads) reduction(&& : good)
   {
@@ -310,7 +310,7 @@ static weft_status multiply_bf16(const cpu_call *c, const cpu_product *p, const 
   return good ? NULL : weft_error(WEFT_FAILED, "oneDNN's bf16 matmul failed; there may be no memory left");
 }
 
-weft_status cpu_multiply(const cpu_call *c, const cpu_product *p) {
+weft_status weft_cpu_multiply(const cpu_call *c, const cpu_product *p) {
   assert(!p->adds || p->c.dtype == WEFT_F32);
   tile_grid g = grid_of(p, c->device->units);
   return p->dtype == WEFT_BF16 ? multiply_bf16(c, p, &g) : multiply_f32(c, p, &g);

@@ -59,6 +59,6 @@ typedef struct cpu_kernels {
 } cpu_kernels;
 
 // Those that this processor executes, the best last.
-const cpu_kernels *const *cpu_kernels_all(uint32_t *out_count);
+const cpu_kernels *const *weft_cpu_kernels_all(uint32_t *out_count);
 
 #endif

@@ -1,4 +1,4 @@
-// linear and its gradients over cpu_multiply; with few rows (decoding), own loops at memory speed.
+// linear and its gradients over weft_cpu_multiply; with few rows (decoding), own loops at memory speed.
 #include <omp.h>
 #include <string.h>
 
@@ -15,9 +15,9 @@ static weft_status open_pair(const cpu_call *c, const weft_view *one, int index,
                              int other_index, weft_view *out_one, weft_view *out_other) {
   *out_one = *one;
   *out_other = *other;
-  if (one->dtype == WEFT_BF16 && other->dtype == WEFT_BF16 && cpu_multiplies_bf16()) return NULL;
-  WEFT_TRY(cpu_as_f32(c, one, index, out_one));
-  return cpu_as_f32(c, other, other_index, out_other);
+  if (one->dtype == WEFT_BF16 && other->dtype == WEFT_BF16 && weft_cpu_multiplies_bf16()) return NULL;
+  WEFT_TRY(weft_cpu_as_f32(c, one, index, out_one));
+  return weft_cpu_as_f32(c, other, other_index, out_other);
 }
 
 // Where sums over chunks are kept: the output itself if it is f32, else a buffer of this lane that starts from the
@@ -26,14 +26,14 @@ static weft_status open_sums(const cpu_call *c, const weft_view *output, bool ad
   *out_sums = *output;
   if (output->dtype == WEFT_F32) return NULL;
   void *memory;
-  WEFT_TRY(cpu_reserve(&c->lane->buffers[OF_OUTPUT], output->rows * output->columns * sizeof(float), &memory));
+  WEFT_TRY(weft_cpu_reserve(&c->lane->buffers[OF_OUTPUT], output->rows * output->columns * sizeof(float), &memory));
   *out_sums = (weft_view){memory, WEFT_F32, output->rows, output->columns, output->columns};
-  if (c->first && adds) cpu_convert(c, output, out_sums);
+  if (c->first && adds) weft_cpu_convert(c, output, out_sums);
   return NULL;
 }
 
 static void close_sums(const cpu_call *c, const weft_view *sums, const weft_view *output) {
-  if (c->last && output->dtype != WEFT_F32) cpu_convert(c, sums, output);
+  if (c->last && output->dtype != WEFT_F32) weft_cpu_convert(c, sums, output);
 }
 
 static weft_view columns_of(weft_view v, uint64_t first, uint64_t count) {
@@ -44,7 +44,7 @@ static weft_view columns_of(weft_view v, uint64_t first, uint64_t count) {
 
 static float product_with(const cpu_kernels *k, const weft_view *w, uint64_t row, const float *x, float *room) {
   if (w->dtype == WEFT_BF16) return k->dot_bf16(cpu_at(w, row, 0), x, w->columns);
-  return k->dot(cpu_get(k, w, row, 0, w->columns, room), x, w->columns);
+  return k->dot(weft_cpu_get(k, w, row, 0, w->columns, room), x, w->columns);
 }
 
 // Few rows, W (O, I): every row of W is read once and multiplied with each x.
@@ -52,13 +52,13 @@ static weft_status few_by_rows(const cpu_call *c, const weft_view *x, const weft
                                const weft_view *y) {
   float *room;
   uint64_t stride, blocks = (w->rows + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
-  WEFT_TRY(cpu_scratch(c, w->columns, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, w->columns, &room, &stride));
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t block = 0; block < blocks; ++block) {
     float *row = room + (uint64_t)omp_get_thread_num() * stride, results[FEW_ROWS][WEIGHT_ROWS];
     uint64_t first = block * WEIGHT_ROWS, count = w->rows - first < WEIGHT_ROWS ? w->rows - first : WEIGHT_ROWS;
     for (uint64_t o = 0; o < count; ++o) {
-      if (w->dtype == WEFT_F16) cpu_get(c->k, w, first + o, 0, w->columns, row);
+      if (w->dtype == WEFT_F16) weft_cpu_get(c->k, w, first + o, 0, w->columns, row);
       weft_view one = {row, WEFT_F32, 1, w->columns, w->columns};
       for (uint64_t n = 0; n < x->rows; ++n)
         results[n][o] = w->dtype == WEFT_F16 ? product_with(c->k, &one, 0, cpu_at(x, n, 0), row)
@@ -67,7 +67,7 @@ static weft_status few_by_rows(const cpu_call *c, const weft_view *x, const weft
     for (uint64_t n = 0; n < x->rows; ++n) {
       float *to = cpu_room(y, n, first, results[n]);
       c->k->finish(to, results[n], bias ? bias + first : NULL, c->a->scale, false, count);
-      cpu_put(c->k, y, n, first, count, to);
+      weft_cpu_put(c->k, y, n, first, count, to);
     }
   }
   return NULL;
@@ -84,7 +84,7 @@ static weft_status few_by_columns(const cpu_call *c, const weft_view *x, const w
     uint64_t count = w->columns - first < WEIGHT_COLUMNS ? w->columns - first : WEIGHT_COLUMNS;
     memset(sums, 0, sizeof sums);
     for (uint64_t i = 0; i < w->rows; ++i) {
-      const float *plain = w->dtype == WEFT_BF16 ? NULL : cpu_get(c->k, w, i, first, count, row);
+      const float *plain = w->dtype == WEFT_BF16 ? NULL : weft_cpu_get(c->k, w, i, first, count, row);
       for (uint64_t n = 0; n < x->rows; ++n) {
         float value = *(const float *)cpu_at(x, n, i);
         if (plain)
@@ -101,15 +101,15 @@ static weft_status few_by_columns(const cpu_call *c, const weft_view *x, const w
 
 static weft_status few_rows(const cpu_call *c, const weft_view *x, const float *bias, const weft_view *y, bool adds) {
   weft_view plain;
-  WEFT_TRY(cpu_as_f32(c, x, OF_INPUT, &plain));
+  WEFT_TRY(weft_cpu_as_f32(c, x, OF_INPUT, &plain));
   if (!c->a->transposed) return few_by_rows(c, &plain, &c->call->inputs[1], bias, y);
   return few_by_columns(c, &plain, &c->call->inputs[1], bias, y, adds);
 }
 
-weft_status cpu_linear(const cpu_call *c) {
+weft_status weft_cpu_linear(const cpu_call *c) {
   bool across = !c->a->transposed;  // W as stored is (O, I), the product wants (I, O)
   weft_view x = c->call->inputs[0], w = c->call->inputs[1], b, y = c->call->outputs[0], sums;
-  WEFT_TRY(cpu_as_f32(c, &c->call->inputs[2], OF_BIAS, &b));
+  WEFT_TRY(weft_cpu_as_f32(c, &c->call->inputs[2], OF_BIAS, &b));
   const float *bias = b.data;  // vectors are contiguous
   if (across) {
     if (bias) bias += c->call->row_begin;
@@ -139,14 +139,14 @@ weft_status cpu_linear(const cpu_call *c) {
                      .bias = bias,
                      .c = sums};
     if (c->first && c->last) p.c = y;  // not chunked: rounded as it is made
-    WEFT_TRY(cpu_multiply(c, &p));
+    WEFT_TRY(weft_cpu_multiply(c, &p));
     if (c->first && c->last) return NULL;
   }
   if (!across) close_sums(c, &sums, &y);
   return NULL;
 }
 
-weft_status cpu_linear_backward_input(const cpu_call *c) {
+weft_status weft_cpu_linear_backward_input(const cpu_call *c) {
   bool across = c->a->transposed;  // W (O, I) is the right operand as it lies; (I, O) is not
   weft_view dy = c->call->inputs[0], w = c->call->inputs[1], dx = c->call->outputs[0], sums;
   if (across)
@@ -170,12 +170,12 @@ weft_status cpu_linear_backward_input(const cpu_call *c) {
                    .scale = c->a->scale,
                    .c = sums};
   if (p.adds || across) {
-    WEFT_TRY(cpu_multiply(c, &p));
+    WEFT_TRY(weft_cpu_multiply(c, &p));
     close_sums(&whole, &sums, &dx);
     return NULL;
   }
   if (c->last) p.c = dx;  // not chunked: rounded as it is made
-  WEFT_TRY(cpu_multiply(c, &p));
+  WEFT_TRY(weft_cpu_multiply(c, &p));
   return NULL;
 }
 
@@ -188,17 +188,17 @@ static weft_status bias_gradient(const cpu_call *c, uint64_t first, uint64_t cou
     uint64_t begin = first + block * BLOCK, size = first + count - begin < BLOCK ? first + count - begin : BLOCK;
     double sums[BLOCK] = {0};
     float row[BLOCK];
-    for (uint64_t n = 0; n < dy->rows; ++n) c->k->add_to_f64(cpu_get(c->k, dy, n, begin, size, row), sums, size);
+    for (uint64_t n = 0; n < dy->rows; ++n) c->k->add_to_f64(weft_cpu_get(c->k, dy, n, begin, size, row), sums, size);
     for (uint64_t i = 0; i < size; ++i) row[i] = (float)((double)c->a->scale * sums[i]);
     if (db->dtype == WEFT_F32)
       memcpy(cpu_at(db, 0, begin), row, size * sizeof(float));
     else
-      cpu_put(c->k, db, 0, begin, size, row);
+      weft_cpu_put(c->k, db, 0, begin, size, row);
   }
   return NULL;
 }
 
-weft_status cpu_linear_backward_weight(const cpu_call *c) {
+weft_status weft_cpu_linear_backward_weight(const cpu_call *c) {
   bool transposed = c->a->transposed;
   const weft_view *dw = &c->call->outputs[0];
   weft_view left = c->call->inputs[transposed], right = c->call->inputs[!transposed];
@@ -218,5 +218,5 @@ weft_status cpu_linear_backward_weight(const cpu_call *c) {
                    .k = left.rows,
                    .scale = c->a->scale,
                    .c = *dw};
-  return cpu_multiply(c, &p);
+  return weft_cpu_multiply(c, &p);
 }

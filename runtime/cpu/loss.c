@@ -4,15 +4,15 @@
 
 #include "runtime/cpu/cpu.h"
 
-weft_status cpu_cross_entropy(const cpu_call *c) {
+weft_status weft_cpu_cross_entropy(const cpu_call *c) {
   const weft_view *logits = &c->call->inputs[0], *targets = &c->call->inputs[1];
   const weft_view *loss = &c->call->outputs[0], *lse = &c->call->outputs[1];
   uint64_t stride, width = logits->columns;
   float *room;
-  WEFT_TRY(cpu_scratch(c, width, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, width, &room, &stride));
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t n = 0; n < logits->rows; ++n) {
-    const float *row = cpu_get(c->k, logits, n, 0, width, room + (uint64_t)omp_get_thread_num() * stride);
+    const float *row = weft_cpu_get(c->k, logits, n, 0, width, room + (uint64_t)omp_get_thread_num() * stride);
     int32_t target = cpu_integer(targets, n);
     float shift = c->k->largest(row, width);
     double total = (double)shift + log(c->k->exp_sum_only(row, shift, width));
@@ -22,12 +22,12 @@ weft_status cpu_cross_entropy(const cpu_call *c) {
   return NULL;
 }
 
-weft_status cpu_cross_entropy_backward(const cpu_call *c) {
+weft_status weft_cpu_cross_entropy_backward(const cpu_call *c) {
   const weft_view *logits = &c->call->inputs[0], *targets = &c->call->inputs[1], *lse = &c->call->inputs[2];
   const weft_view *d = &c->call->outputs[0];
   uint64_t stride, width = logits->columns;
   float *room, scale = c->s->loss_scale;
-  WEFT_TRY(cpu_scratch(c, 2 * width, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, 2 * width, &room, &stride));
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t n = 0; n < logits->rows; ++n) {
     float *own = room + (uint64_t)omp_get_thread_num() * stride, *to = cpu_room(d, n, 0, own + width);
@@ -35,10 +35,10 @@ weft_status cpu_cross_entropy_backward(const cpu_call *c) {
     if (target < 0) {
       for (uint64_t i = 0; i < width; ++i) to[i] = 0;
     } else {
-      c->k->exp_scale(cpu_get(c->k, logits, n, 0, width, own), *cpu_float(lse, n), scale, to, width);
+      c->k->exp_scale(weft_cpu_get(c->k, logits, n, 0, width, own), *cpu_float(lse, n), scale, to, width);
       to[target] -= scale;
     }
-    cpu_put(c->k, d, n, 0, width, to);
+    weft_cpu_put(c->k, d, n, 0, width, to);
   }
   return NULL;
 }

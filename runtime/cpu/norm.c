@@ -12,14 +12,15 @@ static weft_status forward(const cpu_call *c, bool centred) {
   weft_view w, b = {0};
   float *room;
   uint64_t stride, width = x->columns;
-  WEFT_TRY(cpu_as_f32(c, &c->call->inputs[1], OF_WEIGHT, &w));
-  if (centred) WEFT_TRY(cpu_as_f32(c, &c->call->inputs[2], OF_BIAS, &b));
-  WEFT_TRY(cpu_scratch(c, 2 * width, &room, &stride));
+  WEFT_TRY(weft_cpu_as_f32(c, &c->call->inputs[1], OF_WEIGHT, &w));
+  if (centred) WEFT_TRY(weft_cpu_as_f32(c, &c->call->inputs[2], OF_BIAS, &b));
+  WEFT_TRY(weft_cpu_scratch(c, 2 * width, &room, &stride));
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t n = 0; n < x->rows; ++n) {
     float *own = room + (uint64_t)omp_get_thread_num() * stride, *to = cpu_room(y, n, 0, own + width), mean, inverse;
-    c->k->norm(cpu_get(c->k, x, n, 0, width, own), w.data, b.data, centred, c->a->epsilon, width, to, &mean, &inverse);
-    cpu_put(c->k, y, n, 0, width, to);
+    c->k->norm(weft_cpu_get(c->k, x, n, 0, width, own), w.data, b.data, centred, c->a->epsilon, width, to, &mean,
+               &inverse);
+    weft_cpu_put(c->k, y, n, 0, width, to);
     if (!stats->data) continue;
     if (centred) {
       *(float *)cpu_at(stats, n, 0) = mean;
@@ -31,8 +32,8 @@ static weft_status forward(const cpu_call *c, bool centred) {
   return NULL;
 }
 
-weft_status cpu_layer_norm(const cpu_call *c) { return forward(c, true); }
-weft_status cpu_rms_norm(const cpu_call *c) { return forward(c, false); }
+weft_status weft_cpu_layer_norm(const cpu_call *c) { return forward(c, true); }
+weft_status weft_cpu_rms_norm(const cpu_call *c) { return forward(c, false); }
 
 // Sums over the blocks, in f64 and in order.
 static void gather(const cpu_call *c, const float *sums, uint64_t blocks, uint64_t width, int which,
@@ -48,7 +49,7 @@ static void gather(const cpu_call *c, const float *sums, uint64_t blocks, uint64
       c->k->add_to_f64(sums + (block * 2 + (uint64_t)which) * width + first, totals, count);
     float *out = cpu_room(to, 0, first, row);
     for (uint64_t i = 0; i < count; ++i) out[i] = (float)totals[i];
-    cpu_put(c->k, to, 0, first, count, out);
+    weft_cpu_put(c->k, to, 0, first, count, out);
   }
 }
 
@@ -59,9 +60,9 @@ static weft_status backward(const cpu_call *c, bool centred) {
   weft_view w;
   float *room, *sums;
   void *memory;
-  WEFT_TRY(cpu_as_f32(c, &c->call->inputs[2], OF_WEIGHT, &w));
-  WEFT_TRY(cpu_scratch(c, 3 * width, &room, &stride));
-  WEFT_TRY(cpu_reserve(&c->lane->buffers[OF_SUMS], blocks * 2 * width * sizeof(float), &memory));
+  WEFT_TRY(weft_cpu_as_f32(c, &c->call->inputs[2], OF_WEIGHT, &w));
+  WEFT_TRY(weft_cpu_scratch(c, 3 * width, &room, &stride));
+  WEFT_TRY(weft_cpu_reserve(&c->lane->buffers[OF_SUMS], blocks * 2 * width * sizeof(float), &memory));
   sums = memory;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t block = 0; block < blocks; ++block) {
@@ -72,9 +73,9 @@ static weft_status backward(const cpu_call *c, bool centred) {
       float mean = centred ? *(const float *)cpu_at(stats, n, 0) : 0;
       float inverse = centred ? *(const float *)cpu_at(stats, n, 1) : *cpu_float(stats, n);
       float *to = dx->data ? cpu_room(dx, n, 0, own + 2 * width) : NULL;
-      c->k->norm_backward(cpu_get(c->k, dy, n, 0, width, own), cpu_get(c->k, x, n, 0, width, own + width), w.data,
-                          centred, mean, inverse, width, to, dw_sums, dw_sums + width);
-      if (to) cpu_put(c->k, dx, n, 0, width, to);
+      c->k->norm_backward(weft_cpu_get(c->k, dy, n, 0, width, own), weft_cpu_get(c->k, x, n, 0, width, own + width),
+                          w.data, centred, mean, inverse, width, to, dw_sums, dw_sums + width);
+      if (to) weft_cpu_put(c->k, dx, n, 0, width, to);
     }
   }
   gather(c, sums, blocks, width, 0, &c->call->outputs[1]);
@@ -82,5 +83,5 @@ static weft_status backward(const cpu_call *c, bool centred) {
   return NULL;
 }
 
-weft_status cpu_layer_norm_backward(const cpu_call *c) { return backward(c, true); }
-weft_status cpu_rms_norm_backward(const cpu_call *c) { return backward(c, false); }
+weft_status weft_cpu_layer_norm_backward(const cpu_call *c) { return backward(c, true); }
+weft_status weft_cpu_rms_norm_backward(const cpu_call *c) { return backward(c, false); }

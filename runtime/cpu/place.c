@@ -34,7 +34,7 @@ static void look_around(cpu_place *p) {
   p->units = (uint32_t)at_least_one(hwloc_get_nbobjs_by_type(p->topology, HWLOC_OBJ_PU));
 }
 
-weft_status cpu_place_open(uint32_t threads, cpu_place **out_place) {
+weft_status weft_cpu_place_open(uint32_t threads, cpu_place **out_place) {
   if (threads > MOST_THREADS)
     return weft_error(WEFT_INVALID, "%u threads asked for; 1 to %d are possible, 0 means one per core", threads,
                       MOST_THREADS);
@@ -59,7 +59,7 @@ weft_status cpu_place_open(uint32_t threads, cpu_place **out_place) {
   return NULL;
 }
 
-void cpu_place_close(cpu_place *p) {
+void weft_cpu_place_close(cpu_place *p) {
   if (!p) return;
   if (p->interleaved) {
     hwloc_const_nodeset_t nodes = hwloc_topology_get_allowed_nodeset(p->topology);
@@ -70,15 +70,15 @@ void cpu_place_close(cpu_place *p) {
   free(p);
 }
 
-int cpu_place_threads(const cpu_place *p) { return p->threads; }
-uint32_t cpu_place_units(const cpu_place *p) { return p->units; }
+int weft_cpu_place_threads(const cpu_place *p) { return p->threads; }
+uint32_t weft_cpu_place_units(const cpu_place *p) { return p->units; }
 
-char *cpu_place_describe(const cpu_place *p) {
+char *weft_cpu_place_describe(const cpu_place *p) {
   return weft_format("%d core%s, %d memory node%s%s", p->cores, p->cores == 1 ? "" : "s", p->nodes,
                      p->nodes == 1 ? "" : "s", p->interleaved ? " (interleaved)" : "");
 }
 
-void cpu_place_bind_worker(const cpu_place *p, int worker) {
+void weft_cpu_place_bind_worker(const cpu_place *p, int worker) {
   if (p->nodes < 2 || p->threads > p->cores) return;
   hwloc_bitmap_t *sets = weft_allocate_array((size_t)p->threads, sizeof *sets);
   hwloc_obj_t root = hwloc_get_root_obj(p->topology);

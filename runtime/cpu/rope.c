@@ -41,18 +41,18 @@ static weft_status rotate(const cpu_call *c, float sign) {
     if (position > most) most = position;
   }
   extend(&c->lane->angles, c->a, most + 1);
-  WEFT_TRY(cpu_scratch(c, 2 * width, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, 2 * width, &room, &stride));
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t n = 0; n < x->rows; ++n) {
     float *own = room + (uint64_t)omp_get_thread_num() * stride, *to = cpu_room(y, n, 0, own + width);
-    const float *from = cpu_get(c->k, x, n, 0, width, own);
+    const float *from = weft_cpu_get(c->k, x, n, 0, width, own);
     const float *angles = c->lane->angles.table + (uint64_t)cpu_integer(positions, n) * 2 * half;
     for (uint64_t head = 0; head < width; head += dim)
       c->k->rotate(from + head, angles, angles + half, sign, interleaved, half, dim, to + head);
-    cpu_put(c->k, y, n, 0, width, to);
+    weft_cpu_put(c->k, y, n, 0, width, to);
   }
   return NULL;
 }
 
-weft_status cpu_rope(const cpu_call *c) { return rotate(c, 1); }
-weft_status cpu_rope_backward(const cpu_call *c) { return rotate(c, -1); }
+weft_status weft_cpu_rope(const cpu_call *c) { return rotate(c, 1); }
+weft_status weft_cpu_rope_backward(const cpu_call *c) { return rotate(c, -1); }

@@ -12,16 +12,16 @@ static void copy_row(const cpu_call *c, const weft_view *from, uint64_t from_row
   if (from->dtype == to->dtype)
     memcpy(cpu_at(to, to_row, 0), cpu_at(from, from_row, 0), to->columns * cpu_element_bytes(to->dtype));
   else if (to->dtype == WEFT_F32)
-    (void)cpu_get(c->k, from, from_row, 0, to->columns, cpu_at(to, to_row, 0));
+    (void)weft_cpu_get(c->k, from, from_row, 0, to->columns, cpu_at(to, to_row, 0));
   else
-    cpu_put(c->k, to, to_row, 0, to->columns, cpu_get(c->k, from, from_row, 0, to->columns, room));
+    weft_cpu_put(c->k, to, to_row, 0, to->columns, weft_cpu_get(c->k, from, from_row, 0, to->columns, room));
 }
 
-weft_status cpu_embed(const cpu_call *c) {
+weft_status weft_cpu_embed(const cpu_call *c) {
   const weft_view *ids = &c->call->inputs[0], *table = &c->call->inputs[1], *y = &c->call->outputs[0];
   uint64_t stride, width = table->columns;
   float *room;
-  WEFT_TRY(cpu_scratch(c, 2 * width, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, 2 * width, &room, &stride));
   for (uint64_t n = 0; n < y->rows; ++n) {
     int32_t id = cpu_integer(ids, n);
     assert(id >= 0 && (uint64_t)id < table->rows);
@@ -30,14 +30,14 @@ weft_status cpu_embed(const cpu_call *c) {
       continue;
     }
     float *to = cpu_room(y, n, 0, room + width);
-    c->k->finish(to, cpu_get(c->k, table, (uint64_t)id, 0, width, room), NULL, c->a->scale, false, width);
-    cpu_put(c->k, y, n, 0, width, to);
+    c->k->finish(to, weft_cpu_get(c->k, table, (uint64_t)id, 0, width, room), NULL, c->a->scale, false, width);
+    weft_cpu_put(c->k, y, n, 0, width, to);
   }
   return NULL;
 }
 
 // Columns in slices: each row of dy is added by one thread per slice, in order of n.
-weft_status cpu_embed_backward(const cpu_call *c) {
+weft_status weft_cpu_embed_backward(const cpu_call *c) {
   enum { SLICE = 128 };
   const weft_view *ids = &c->call->inputs[0], *dy = &c->call->inputs[1], *table = &c->call->outputs[0];
   uint64_t width = table->columns;
@@ -50,7 +50,7 @@ weft_status cpu_embed_backward(const cpu_call *c) {
     uint64_t first = slice * SLICE, count = width - first < SLICE ? width - first : SLICE;
     float row[SLICE];
     for (uint64_t n = 0; n < dy->rows; ++n)
-      c->k->axpy(c->a->scale, cpu_get(c->k, dy, n, first, count, row),
+      c->k->axpy(c->a->scale, weft_cpu_get(c->k, dy, n, first, count, row),
                  cpu_at(table, (uint64_t)cpu_integer(ids, n), first), count);
   }
   return NULL;
@@ -61,7 +61,7 @@ static weft_status move(const cpu_call *c, const weft_view *from, const weft_vie
   uint64_t rows = from->rows < to->rows ? from->rows : to->rows, stride;
   uint64_t from_first = from->rows > rows ? c->call->row_begin : 0, to_first = to->rows > rows ? c->call->row_begin : 0;
   float *room;
-  WEFT_TRY(cpu_scratch(c, 2 * from->columns, &room, &stride));
+  WEFT_TRY(weft_cpu_scratch(c, 2 * from->columns, &room, &stride));
   for (uint64_t r = 0; r < rows; ++r) {
     if (!adds) {
       copy_row(c, from, from_first + r, to, to_first + r, room);
@@ -69,24 +69,24 @@ static weft_status move(const cpu_call *c, const weft_view *from, const weft_vie
     }
     assert(to->dtype == WEFT_F32);
     float *sum = cpu_at(to, to_first + r, 0);
-    c->k->add(sum, cpu_get(c->k, from, from_first + r, 0, to->columns, room), sum, to->columns);
+    c->k->add(sum, weft_cpu_get(c->k, from, from_first + r, 0, to->columns, room), sum, to->columns);
   }
   return NULL;
 }
 
-weft_status cpu_load(const cpu_call *c) {
+weft_status weft_cpu_load(const cpu_call *c) {
   WEFT_TRY(move(c, &c->call->inputs[0], &c->call->outputs[0], false));
   return c->first && c->call->inputs[1].data ? move(c, &c->call->inputs[1], &c->call->outputs[1], false) : NULL;
 }
 
-weft_status cpu_store_gradient(const cpu_call *c) {
+weft_status weft_cpu_store_gradient(const cpu_call *c) {
   WEFT_TRY(move(c, &c->call->inputs[0], &c->call->outputs[0], c->call->accumulate));
   return c->last && c->call->inputs[1].data ? move(c, &c->call->inputs[1], &c->call->outputs[1], c->call->accumulate)
                                             : NULL;
 }
 
 // One system: its own gradients are the sum.
-weft_status cpu_all_reduce(const cpu_call *c) {
+weft_status weft_cpu_all_reduce(const cpu_call *c) {
   const weft_view *from = &c->call->inputs[0], *to = &c->call->outputs[0];
   return to->data && from->data != to->data ? move(c, from, to, false) : NULL;
 }

@@ -19,12 +19,12 @@ static void flatten(const cpu_call *c, uint64_t *out_rows, uint64_t *out_columns
   *out_columns = contiguous ? first->rows * first->columns : first->columns;
 }
 
-weft_status cpu_square_sum(const cpu_call *c) {
+weft_status weft_cpu_square_sum(const cpu_call *c) {
   uint64_t rows, columns;
   flatten(c, &rows, &columns);
   uint64_t blocks = (columns + BLOCK - 1) / BLOCK;
   void *memory;
-  WEFT_TRY(cpu_reserve(&c->lane->buffers[0], rows * blocks * sizeof(double), &memory));
+  WEFT_TRY(weft_cpu_reserve(&c->lane->buffers[0], rows * blocks * sizeof(double), &memory));
   double *sums = memory, total = 0;
 #pragma omp parallel for num_threads(c->threads) schedule(static)
   for (uint64_t i = 0; i < rows * blocks; ++i) {
@@ -36,7 +36,7 @@ weft_status cpu_square_sum(const cpu_call *c) {
   return NULL;
 }
 
-weft_status cpu_adamw_op(const cpu_call *c) {
+weft_status weft_cpu_adamw_op(const cpu_call *c) {
   const weft_scalars *s = c->s;
   const weft_view *in = c->call->inputs, *out = c->call->outputs;
   double rate = (double)s->learning_rate;
@@ -62,7 +62,7 @@ weft_status cpu_adamw_op(const cpu_call *c) {
   return NULL;
 }
 
-weft_status cpu_sgd(const cpu_call *c) {
+weft_status weft_cpu_sgd(const cpu_call *c) {
   const weft_view *in = c->call->inputs, *out = c->call->outputs;
   float factor = -(float)((double)c->s->learning_rate * (double)c->s->gradient_scale);
   uint64_t rows, columns;

@@ -13,7 +13,7 @@ static double attend(const float *q, const float *k, const float *v, uint64_t st
                      uint64_t count, uint32_t dim, double scale, double *scores, float *o) {
   double largest = -INFINITY, sum = 0;
   for (uint64_t s = 0; s < count; ++s) {
-    scores[s] = scale * ref_dot(q, k + s * stride_k, dim);
+    scores[s] = scale * weft_ref_dot(q, k + s * stride_k, dim);
     if (scores[s] > largest) largest = scores[s];  // a NaN reaches the sum below
   }
   for (uint64_t s = 0; s < count; ++s) sum += scores[s] = exp(scores[s] - largest);
@@ -25,7 +25,7 @@ static double attend(const float *q, const float *k, const float *v, uint64_t st
   return largest + log(sum);
 }
 
-void ref_attention(ref_call *c) {
+void weft_ref_attention(ref_call *c) {
   const ref_matrix *q = &c->in[0], *k = &c->in[1], *v = &c->in[2], *o = &c->out[0], *lse = &c->out[1];
   uint32_t dim = c->a->head_dim, heads = c->a->heads, group = heads / c->a->kv_heads;
   uint64_t tokens = q->rows / c->a->batch;
@@ -42,7 +42,7 @@ void ref_attention(ref_call *c) {
   free(scores);
 }
 
-void ref_attention_cached(ref_call *c) {
+void weft_ref_attention_cached(ref_call *c) {
   const ref_matrix *q = &c->in[0], *k = &c->in[1], *v = &c->in[2], *o = &c->out[0];
   uint32_t dim = c->a->head_dim, heads = c->a->heads, group = heads / c->a->kv_heads;
   uint64_t tokens = q->rows / c->a->batch, room = k->rows / c->a->batch;
@@ -69,11 +69,11 @@ static void backward_of_head(ref_call *c, uint64_t first, uint64_t tokens, uint3
   double scale = (double)c->a->scale;
   for (uint64_t t = 0; t < tokens; ++t) {
     const float *qt = ref_row(q, first + t) + own, *dt = ref_row(d_o, first + t) + own;
-    double delta = ref_dot(dt, ref_row(o, first + t) + own, dim);
+    double delta = weft_ref_dot(dt, ref_row(o, first + t) + own, dim);
     for (uint64_t s = 0; s < (c->a->causal ? t + 1 : tokens); ++s) {
       const float *ks = ref_row(k, first + s) + shared, *vs = ref_row(v, first + s) + shared;
-      double p = exp(scale * ref_dot(qt, ks, dim) - (double)ref_row(lse, first + t)[h]);
-      double ds = scale * p * (ref_dot(dt, vs, dim) - delta);
+      double p = exp(scale * weft_ref_dot(qt, ks, dim) - (double)ref_row(lse, first + t)[h]);
+      double ds = scale * p * (weft_ref_dot(dt, vs, dim) - delta);
       for (uint32_t i = 0; i < dim; ++i) {
         sums->dq[t * dim + i] += ds * (double)ks[i];
         sums->dk[s * dim + i] += ds * (double)qt[i];
@@ -89,7 +89,7 @@ static void put_head(const ref_matrix *to, uint64_t first, uint64_t column, cons
     for (uint32_t i = 0; i < dim; ++i) ref_row(to, first + t)[column + i] = (float)sums[t * dim + i];
 }
 
-void ref_attention_backward(ref_call *c) {
+void weft_ref_attention_backward(ref_call *c) {
   uint32_t dim = c->a->head_dim, group = c->a->heads / c->a->kv_heads;
   uint64_t tokens = c->in[1].rows / c->a->batch, size = tokens * dim;
   double *memory = weft_allocate_array(3 * size, sizeof *memory);
@@ -109,7 +109,7 @@ void ref_attention_backward(ref_call *c) {
 }
 
 // Raw operands: the cache is much larger than the rows written.
-void ref_cache_write(ref_call *c) {
+void weft_ref_cache_write(ref_call *c) {
   float *row = weft_allocate_array(c->call->inputs[0].columns, sizeof *row);
   for (int which = 0; which < 2; ++which) {
     const weft_view *from = &c->call->inputs[which], *to = &c->call->outputs[which];

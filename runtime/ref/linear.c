@@ -9,7 +9,7 @@ static void rows_are_outputs(ref_call *c) {
   for (uint64_t n = 0; n < x->rows; ++n)
     for (uint64_t o = 0; o < w->rows; ++o) {
       double bias = b->data ? (double)*ref_at(b, c->call->row_begin + o) : 0;
-      ref_row(y, n)[o] = (float)((double)c->a->scale * (ref_dot(ref_row(x, n), ref_row(w, o), w->columns) + bias));
+      ref_row(y, n)[o] = (float)((double)c->a->scale * (weft_ref_dot(ref_row(x, n), ref_row(w, o), w->columns) + bias));
     }
 }
 
@@ -30,14 +30,14 @@ static void rows_are_inputs(ref_call *c) {
   }
 }
 
-void ref_linear(ref_call *c) {
+void weft_ref_linear(ref_call *c) {
   if (c->a->transposed)
     rows_are_inputs(c);
   else
     rows_are_outputs(c);
 }
 
-void ref_linear_backward_input(ref_call *c) {
+void weft_ref_linear_backward_input(ref_call *c) {
   const ref_matrix *dy = &c->in[0], *w = &c->in[1], *dx = &c->out[0];
   double scale = (double)c->a->scale;
   for (uint64_t n = 0; n < dy->rows; ++n) {
@@ -45,7 +45,7 @@ void ref_linear_backward_input(ref_call *c) {
     if (c->a->transposed) {  // rows of W are columns of dx
       for (uint64_t i = 0; i < w->rows; ++i)
         to[i] = (float)((c->call->accumulate ? (double)to[i] : 0) +
-                        scale * ref_dot(ref_row(dy, n), ref_row(w, i), w->columns));
+                        scale * weft_ref_dot(ref_row(dy, n), ref_row(w, i), w->columns));
       continue;
     }
     memset(c->sums, 0, w->columns * sizeof *c->sums);
@@ -60,7 +60,7 @@ void ref_linear_backward_input(ref_call *c) {
 }
 
 // dW rows are columns [row_begin, ...) of `left` summed with all columns of `right`.
-void ref_linear_backward_weight(ref_call *c) {
+void weft_ref_linear_backward_weight(ref_call *c) {
   const ref_matrix *left = &c->in[c->a->transposed], *right = &c->in[!c->a->transposed], *dw = &c->out[0];
   const ref_matrix *dy = &c->in[0], *db = &c->out[1];
   double scale = (double)c->a->scale;

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <math.h>
 
-void ref_cross_entropy(ref_call *c) {
+void weft_ref_cross_entropy(ref_call *c) {
   const ref_matrix *logits = &c->in[0], *loss = &c->out[0], *lse = &c->out[1];
   for (uint64_t n = 0; n < logits->rows; ++n) {
     const float *row = ref_row(logits, n);
@@ -20,7 +20,7 @@ void ref_cross_entropy(ref_call *c) {
   }
 }
 
-void ref_cross_entropy_backward(ref_call *c) {
+void weft_ref_cross_entropy_backward(ref_call *c) {
   const ref_matrix *logits = &c->in[0], *lse = &c->in[2], *d = &c->out[0];
   double scale = (double)c->s->loss_scale;
   for (uint64_t n = 0; n < logits->rows; ++n) {

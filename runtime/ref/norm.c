@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-void ref_layer_norm(ref_call *c) {
+void weft_ref_layer_norm(ref_call *c) {
   const ref_matrix *x = &c->in[0], *w = &c->in[1], *b = &c->in[2], *y = &c->out[0], *stats = &c->out[1];
   for (uint64_t n = 0; n < x->rows; ++n) {
     const float *row = ref_row(x, n);
@@ -23,11 +23,11 @@ void ref_layer_norm(ref_call *c) {
   }
 }
 
-void ref_rms_norm(ref_call *c) {
+void weft_ref_rms_norm(ref_call *c) {
   const ref_matrix *x = &c->in[0], *w = &c->in[1], *y = &c->out[0], *stats = &c->out[1];
   for (uint64_t n = 0; n < x->rows; ++n) {
     const float *row = ref_row(x, n);
-    double inverse = 1 / sqrt(ref_dot(row, row, x->columns) / (double)x->columns + (double)c->a->epsilon);
+    double inverse = 1 / sqrt(weft_ref_dot(row, row, x->columns) / (double)x->columns + (double)c->a->epsilon);
     for (uint64_t i = 0; i < x->columns; ++i)
       ref_row(y, n)[i] = (float)((double)row[i] * inverse * (double)*ref_at(w, i));
     if (stats->data) *ref_at(stats, n) = (float)inverse;
@@ -65,5 +65,5 @@ static void backward(ref_call *c, bool centred) {
   for (uint64_t i = 0; centred && db->data && i < width; ++i) *ref_at(db, i) = (float)db_sums[i];
 }
 
-void ref_layer_norm_backward(ref_call *c) { backward(c, true); }
-void ref_rms_norm_backward(ref_call *c) { backward(c, false); }
+void weft_ref_layer_norm_backward(ref_call *c) { backward(c, true); }
+void weft_ref_rms_norm_backward(ref_call *c) { backward(c, false); }

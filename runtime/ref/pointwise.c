@@ -25,8 +25,8 @@ static void rotate(ref_call *c, double direction) {
   }
 }
 
-void ref_rope(ref_call *c) { rotate(c, 1); }
-void ref_rope_backward(ref_call *c) { rotate(c, -1); }
+void weft_ref_rope(ref_call *c) { rotate(c, 1); }
+void weft_ref_rope_backward(ref_call *c) { rotate(c, -1); }
 
 // f(x); gelu_tanh and gelu_erf are the two forms of Hendrycks and Gimpel's GELU (arXiv:1606.08415).
 static double activate(weft_activation kind, double x) {
@@ -55,28 +55,28 @@ static double slope(weft_activation kind, double x) {
   return NAN;
 }
 
-void ref_activation(ref_call *c) {
+void weft_ref_activation(ref_call *c) {
   const ref_matrix *x = &c->in[0], *y = &c->out[0];
   for (uint64_t n = 0; n < x->rows; ++n)
     for (uint64_t i = 0; i < x->columns; ++i)
       ref_row(y, n)[i] = (float)activate(c->a->activation, (double)ref_row(x, n)[i]);
 }
 
-void ref_activation_backward(ref_call *c) {
+void weft_ref_activation_backward(ref_call *c) {
   const ref_matrix *dy = &c->in[0], *x = &c->in[1], *dx = &c->out[0];
   for (uint64_t n = 0; n < x->rows; ++n)
     for (uint64_t i = 0; i < x->columns; ++i)
       ref_row(dx, n)[i] = (float)((double)ref_row(dy, n)[i] * slope(c->a->activation, (double)ref_row(x, n)[i]));
 }
 
-void ref_gated(ref_call *c) {
+void weft_ref_gated(ref_call *c) {
   const ref_matrix *gate = &c->in[0], *up = &c->in[1], *y = &c->out[0];
   for (uint64_t n = 0; n < gate->rows; ++n)
     for (uint64_t i = 0; i < gate->columns; ++i)
       ref_row(y, n)[i] = (float)(activate(c->a->activation, (double)ref_row(gate, n)[i]) * (double)ref_row(up, n)[i]);
 }
 
-void ref_gated_backward(ref_call *c) {
+void weft_ref_gated_backward(ref_call *c) {
   const ref_matrix *dy = &c->in[0], *gate = &c->in[1], *up = &c->in[2], *dgate = &c->out[0], *dup = &c->out[1];
   for (uint64_t n = 0; n < gate->rows; ++n)
     for (uint64_t i = 0; i < gate->columns; ++i) {
@@ -86,13 +86,13 @@ void ref_gated_backward(ref_call *c) {
     }
 }
 
-void ref_add(ref_call *c) {
+void weft_ref_add(ref_call *c) {
   const ref_matrix *a = &c->in[0], *b = &c->in[1], *y = &c->out[0];
   for (uint64_t n = 0; n < y->rows; ++n)
     for (uint64_t i = 0; i < y->columns; ++i) ref_row(y, n)[i] = ref_row(a, n)[i] + ref_row(b, n)[i];
 }
 
-void ref_last_row(ref_call *c) {
+void weft_ref_last_row(ref_call *c) {
   const ref_matrix *x = &c->in[0], *y = &c->out[0];
   uint64_t tokens = x->rows / c->a->batch;
   for (uint64_t b = 0; b < c->a->batch; ++b)

@@ -41,16 +41,19 @@ static inline float *ref_at(const ref_matrix *m, uint64_t i) {
 }
 
 // Sum of products in f64, in eight interleaved partial sums.
-double ref_dot(const float *a, const float *b, uint64_t count);
+double weft_ref_dot(const float *a, const float *b, uint64_t count);
 
 typedef void ref_kernel(ref_call *c);
-ref_kernel ref_linear, ref_linear_backward_input, ref_linear_backward_weight;                // linear.c
-ref_kernel ref_layer_norm, ref_layer_norm_backward, ref_rms_norm, ref_rms_norm_backward;     // norm.c
-ref_kernel ref_attention, ref_attention_backward, ref_attention_cached, ref_cache_write;     // attention.c
-ref_kernel ref_rope, ref_rope_backward, ref_activation, ref_activation_backward, ref_gated;  // pointwise.c
-ref_kernel ref_gated_backward, ref_add, ref_last_row;
-ref_kernel ref_cross_entropy, ref_cross_entropy_backward;                                // loss.c
-ref_kernel ref_embed, ref_embed_backward, ref_load, ref_store_gradient, ref_all_reduce;  // store.c
-ref_kernel ref_square_sum, ref_adamw, ref_sgd;
+ref_kernel weft_ref_linear, weft_ref_linear_backward_input, weft_ref_linear_backward_weight;  // linear.c
+ref_kernel weft_ref_layer_norm, weft_ref_layer_norm_backward, weft_ref_rms_norm, weft_ref_rms_norm_backward;  // norm.c
+ref_kernel weft_ref_attention, weft_ref_attention_backward, weft_ref_attention_cached,
+    weft_ref_cache_write;  // attention.c
+ref_kernel weft_ref_rope, weft_ref_rope_backward, weft_ref_activation, weft_ref_activation_backward,
+    weft_ref_gated;  // pointwise.c
+ref_kernel weft_ref_gated_backward, weft_ref_add, weft_ref_last_row;
+ref_kernel weft_ref_cross_entropy, weft_ref_cross_entropy_backward;  // loss.c
+ref_kernel weft_ref_embed, weft_ref_embed_backward, weft_ref_load, weft_ref_store_gradient,
+    weft_ref_all_reduce;  // store.c
+ref_kernel weft_ref_square_sum, weft_ref_adamw, weft_ref_sgd;
 
 #endif

@@ -22,7 +22,7 @@ static void move_row(const weft_view *from, uint64_t from_row, const weft_view *
   weft_dtype_from_f32(to->dtype, row, element(to, to_row), to->columns);
 }
 
-void ref_embed(ref_call *c) {
+void weft_ref_embed(ref_call *c) {
   const weft_view *ids = &c->call->inputs[0], *table = &c->call->inputs[1], *y = &c->call->outputs[0];
   float *row = weft_allocate_array(2 * table->columns, sizeof *row);
   for (uint64_t n = 0; n < y->rows; ++n) {
@@ -33,7 +33,7 @@ void ref_embed(ref_call *c) {
   free(row);
 }
 
-void ref_embed_backward(ref_call *c) {
+void weft_ref_embed_backward(ref_call *c) {
   const weft_view *ids = &c->call->inputs[0];
   const ref_matrix *dy = &c->in[1], *table = &c->out[0];
   for (uint64_t r = 0; !c->call->accumulate && r < table->rows; ++r)
@@ -53,33 +53,33 @@ static void move_matrix(ref_call *c, const weft_view *from, const weft_view *to,
   free(row);
 }
 
-void ref_load(ref_call *c) {
+void weft_ref_load(ref_call *c) {
   move_matrix(c, &c->call->inputs[0], &c->call->outputs[0], false);
   if (c->first && c->call->inputs[1].data) move_matrix(c, &c->call->inputs[1], &c->call->outputs[1], false);
 }
 
-void ref_store_gradient(ref_call *c) {
+void weft_ref_store_gradient(ref_call *c) {
   move_matrix(c, &c->call->inputs[0], &c->call->outputs[0], c->call->accumulate);
   if (c->last && c->call->inputs[1].data)
     move_matrix(c, &c->call->inputs[1], &c->call->outputs[1], c->call->accumulate);
 }
 
 // One system: its own gradients are the sum.
-void ref_all_reduce(ref_call *c) {
+void weft_ref_all_reduce(ref_call *c) {
   const weft_view *from = &c->call->inputs[0], *to = &c->call->outputs[0];
   if (to->data && from->data != to->data) move_matrix(c, from, to, false);
 }
 
-void ref_square_sum(ref_call *c) {
+void weft_ref_square_sum(ref_call *c) {
   const ref_matrix *g = &c->in[0];
   double sum = 0;
-  for (uint64_t r = 0; r < g->rows; ++r) sum += ref_dot(ref_row(g, r), ref_row(g, r), g->columns);
+  for (uint64_t r = 0; r < g->rows; ++r) sum += weft_ref_dot(ref_row(g, r), ref_row(g, r), g->columns);
   memcpy(c->call->outputs[0].data, &sum, sizeof sum);
 }
 
 // Decoupled weight decay (Loshchilov and Hutter, arXiv:1711.05101), bias correction as in Adam (arXiv:1412.6980),
 // epsilon added after the correction.
-void ref_adamw(ref_call *c) {
+void weft_ref_adamw(ref_call *c) {
   const weft_scalars *s = c->s;
   double correct1 = 1 - pow((double)s->beta1, (double)s->step), correct2 = 1 - pow((double)s->beta2, (double)s->step);
   double beta1 = (double)s->beta1, beta2 = (double)s->beta2, rate = (double)s->learning_rate;
@@ -100,7 +100,7 @@ void ref_adamw(ref_call *c) {
   }
 }
 
-void ref_sgd(ref_call *c) {
+void weft_ref_sgd(ref_call *c) {
   double rate = (double)c->s->learning_rate * (double)c->s->gradient_scale;
   for (uint64_t r = 0; r < c->out[0].rows; ++r)
     for (uint64_t i = 0; i < c->out[0].columns; ++i)

@@ -125,7 +125,7 @@ static void steps(const cpu_kernels *k) {
 static void every_level_computes_the_same(void **state) {
   (void)state;
   uint32_t count;
-  const cpu_kernels *const *all = cpu_kernels_all(&count);
+  const cpu_kernels *const *all = weft_cpu_kernels_all(&count);
   assert_true(count >= 1);
   for (uint32_t i = 0; i < count; ++i) {
     fill();

@@ -16,7 +16,7 @@ foreach(level ${levels})
   add_library(${target} OBJECT cpu/kernels/kernels.c)
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE PkgConfig::JANSSON)  # models/ops.h includes it
-  target_compile_definitions(${target} PRIVATE _GNU_SOURCE WEFT_KERNELS=cpu_kernels_${level} "WEFT_KERNELS_NAME=\"${name_${level}}\"")
+  target_compile_definitions(${target} PRIVATE _GNU_SOURCE WEFT_KERNELS=weft_cpu_kernels_${level} "WEFT_KERNELS_NAME=\"${name_${level}}\"")
   # No flag that changes what NaN and infinity do. Products may be fused with sums; errno of sqrtf is not looked at.
   target_compile_options(${target} PRIVATE ${WEFT_WARNINGS} ${WEFT_C_WARNINGS} -O3 -fopenmp-simd -fno-math-errno -ffp-contract=fast ${flags_${level}}
     $<$<C_COMPILER_ID:Clang>:-Wno-pass-failed>)
