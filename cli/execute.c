@@ -131,9 +131,14 @@ weft_status weft_cli_trace_open(const char *path, const weft_schedule *schedule,
   return weft_trace_writer_open(path, schedule, &header, out_writer);
 }
 
-weft_status weft_cli_trace_close(weft_trace_writer *writer, weft_status status) {
-  weft_status closed = weft_trace_writer_close(writer);
-  if (!status) return closed;
-  weft_status_free(closed);
-  return status;
+weft_status weft_cli_trace_close(weft_trace_writer *writer, const weft_trace_takes *takes, weft_status status) {
+  if (!status) {
+    weft_trace_sink sink = weft_trace_writer_sink(writer);
+    status = weft_trace_takes_replay(takes, &sink, NULL, NULL);
+  }
+  if (status) {
+    weft_trace_writer_abandon(writer);
+    return status;
+  }
+  return weft_trace_writer_close(writer);
 }

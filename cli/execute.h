@@ -7,6 +7,7 @@
 #include "models/tokenizer.h"
 #include "runtime/session.h"
 #include "runtime/store.h"
+#include "traces/takes.h"
 
 // --backend, --threads, --dtype and --machine as given; strings may be NULL.
 typedef struct weft_cli_device {
@@ -56,7 +57,7 @@ weft_status weft_cli_encode(const weft_tokenizer *tokenizer, const char *text, s
 // A trace of what `backend` measures of `schedule`. `device` (may be NULL) is the backend's line about itself.
 weft_status weft_cli_trace_open(const char *path, const weft_schedule *schedule, const weft_backend *backend,
                                 const char *device, weft_trace_writer **out_writer) WEFT_CHECKED;
-// Closes the writer; returns `status`, or else what closing says.
-weft_status weft_cli_trace_close(weft_trace_writer *writer, weft_status status) WEFT_CHECKED;
+// Writes the typical one of `takes` and ends the file; abandons it and returns `status` if that is a failure.
+weft_status weft_cli_trace_close(weft_trace_writer *writer, const weft_trace_takes *takes, weft_status status) WEFT_CHECKED;
 
 #endif

@@ -94,29 +94,35 @@ static weft_status make_input(execution *e) {
 
 // ---- runs ----
 
-static weft_status run_once(execution *e, const weft_feed *feed, const char *trace, weft_outcome *out_outcome) {
-  if (!trace) return weft_session_run(e->session, feed, NULL, out_outcome);
-  weft_trace_writer *writer = NULL;
-  char *device = weft_session_describe(e->session);
-  weft_status status = weft_cli_trace_open(trace, e->schedule, e->backend, device, &writer);
-  free(device);
-  WEFT_TRY(status);
-  weft_trace_sink sink = weft_trace_writer_sink(writer);
-  return weft_cli_trace_close(writer, weft_session_run(e->session, feed, &sink, out_outcome));
+static weft_status run_repeats(execution *e, const weft_feed *feed, weft_trace_takes *takes) {
+  weft_trace_sink sink = weft_trace_takes_sink(takes);
+  weft_progress progress;
+  weft_progress_start(&progress, "running", "runs", e->repeat);
+  weft_status status = NULL;
+  for (uint32_t i = 0; i < e->repeat && !status; ++i) {
+    status = weft_session_run(e->session, feed, e->request->trace ? &sink : NULL, &e->outcomes[i]);
+    weft_trace_takes_end(takes, e->outcomes[i].seconds);
+    weft_progress_update(&progress, i + 1, NULL);
+  }
+  weft_progress_finish(&progress);
+  return status;
 }
 
 static weft_status run_all(execution *e) {
   weft_feed feed = {.ids = e->ids, .targets = e->targets, .update = weft_update_default()};
   // The work of a decode step grows with its position; the schedule counts that of the last one.
   if (e->schedule->run.mode == WEFT_DECODE) feed.position = e->schedule->run.sequence - 1;
-  weft_progress progress;
-  weft_progress_start(&progress, "running", "runs", e->repeat);
-  weft_status status = NULL;
-  for (uint32_t i = 0; i < e->repeat && !status; ++i) {
-    status = run_once(e, &feed, i + 1 == e->repeat ? e->request->trace : NULL, &e->outcomes[i]);
-    weft_progress_update(&progress, i + 1, NULL);
+  weft_trace_writer *writer = NULL;
+  if (e->request->trace) {
+    char *device = weft_session_describe(e->session);
+    weft_status status = weft_cli_trace_open(e->request->trace, e->schedule, e->backend, device, &writer);
+    free(device);
+    WEFT_TRY(status);
   }
-  weft_progress_finish(&progress);
+  weft_trace_takes *takes = weft_trace_takes_create(e->repeat);
+  weft_status status = run_repeats(e, &feed, takes);
+  if (writer) status = weft_cli_trace_close(writer, takes, status);
+  weft_trace_takes_destroy(takes);
   return status;
 }
 
@@ -189,7 +195,7 @@ static weft_status run(int argc, const char **argv) {
        "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
       {"repeat", 0, POPT_ARG_INT, &r.repeat, 0, "runs, one row each (default 1)", "N"},
       {"seed", 0, POPT_ARG_LONGLONG, &r.seed, 0, "of random weights and of what is read (default 1)", "N"},
-      {"trace", 0, POPT_ARG_STRING, &r.trace, 0, "write a Perfetto trace of the last run (.pftrace, .pftrace.gz)",
+      {"trace", 0, POPT_ARG_STRING, &r.trace, 0, "write a Perfetto trace of the run with the median time (.pftrace, .pftrace.gz)",
        "T.pftrace"},
       {"json", 0, POPT_ARG_NONE, &r.json, 0, "the result as JSON", NULL},
       {"csv", 0, POPT_ARG_NONE, &r.csv, 0, "the result as CSV", NULL},

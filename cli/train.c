@@ -24,6 +24,8 @@ typedef struct request {
   int steps, batch, sequence, accumulate, warmup, save_every, validate_every, validation_runs, resume, json, csv;
 } request;
 
+enum { TAKES = 9 };  // steps of which the typical one is traced
+
 typedef struct training {
   const request *request;
   weft_cli_model model;  // checkpoint NULL: fresh weights
@@ -32,6 +34,7 @@ typedef struct training {
   weft_store *store;
   weft_train_options options;
   weft_progress progress;
+  weft_trace_takes *takes;  // of the last steps
   weft_train_record first, last;
   double seconds, validation_loss;
   uint64_t tokens;
@@ -208,6 +211,7 @@ static weft_status note_step(void *context, const weft_train_record *record) {
   training *t = context;
   if (t->tokens == 0) t->first = *record;
   t->last = *record;
+  if (record->step + TAKES > t->options.rate.steps) weft_trace_takes_end(t->takes, record->seconds);
   t->seconds += record->seconds;
   t->tokens += record->tokens;
   if (!isnan(record->validation_loss)) t->validation_loss = record->validation_loss;
@@ -243,16 +247,17 @@ static void print_result(const training *t) {
 static weft_status run_training(training *t) {
   const request *r = t->request;
   weft_trace_writer *writer = NULL;
-  weft_trace_sink sink;
-  if (r->trace) {
-    WEFT_TRY(weft_cli_trace_open(r->trace, t->schedule, t->options.backend, NULL, &writer));
-    sink = weft_trace_writer_sink(writer);
-    t->options.sink = &sink;
-  }
+  if (r->trace) WEFT_TRY(weft_cli_trace_open(r->trace, t->schedule, t->options.backend, NULL, &writer));
+  t->takes = weft_trace_takes_create(TAKES);
+  weft_trace_sink sink = weft_trace_takes_sink(t->takes);
+  t->options.sink = writer ? &sink : NULL;
+  t->options.traced_steps = TAKES;
   weft_progress_start(&t->progress, "training", "steps", t->options.rate.steps);
   weft_status status = weft_train(t->store, &t->options);
   weft_progress_finish(&t->progress);
-  return writer ? weft_cli_trace_close(writer, status) : status;
+  if (writer) status = weft_cli_trace_close(writer, t->takes, status);
+  weft_trace_takes_destroy(t->takes);
+  return status;
 }
 
 static weft_status prepare(training *t) {
@@ -357,7 +362,7 @@ static weft_status run(int argc, const char **argv) {
       {"save-every", 0, POPT_ARG_INT, &r.save_every, 0, "steps between checkpoints (default: at the end only)", "N"},
       {"save-dtype", 0, POPT_ARG_STRING, &r.save_dtype, 0, "of model.safetensors: f32 (default), bf16 or f16", "DTYPE"},
       {"write-schedule", 0, POPT_ARG_STRING, &r.write_schedule, 0, "keep the compiled training step", "S.weft"},
-      {"trace", 0, POPT_ARG_STRING, &r.trace, 0, "write a Perfetto trace of the last step", "T.pftrace"},
+      {"trace", 0, POPT_ARG_STRING, &r.trace, 0, "write a Perfetto trace: of the last 9 steps, the one with the median time", "T.pftrace"},
       WEFT_CLI_BACKEND_OPTIONS(r.device),
       WEFT_CLI_COMPILE_OPTIONS(r.device),
       {"json", 0, POPT_ARG_NONE, &r.json, 0, "the result as JSON", NULL},
