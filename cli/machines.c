@@ -13,8 +13,10 @@ static void row(weft_table *table, const weft_machine *m) {
   weft_table_row(table);
   weft_table_text(table, m->name);
   weft_table_text(table, m->kind == WEFT_MESH ? "mesh" : "roofline");
-  if (m->kind == WEFT_MESH) weft_table_integer(table, (int64_t)m->mesh.columns * m->mesh.rows);
-  else weft_table_integer(table, m->roofline.cores);
+  if (m->kind == WEFT_MESH)
+    weft_table_integer(table, (int64_t)m->mesh.columns * m->mesh.rows);
+  else
+    weft_table_integer(table, m->roofline.cores);
   weft_table_number(table, weft_machine_peak_flops(m, WEFT_F32) / 1e12, 4);
   weft_table_number(table, weft_machine_peak_flops(m, WEFT_F16) / 1e12, 4);
   weft_table_number(table, weft_machine_memory_bytes(m) / 1e9, 4);
@@ -29,9 +31,9 @@ static weft_status list(weft_table_form form) {
   uint32_t count;
   WEFT_TRY(weft_machine_names(&names, &count));
   weft_table *table = weft_table_create();
-  static const char *const columns[][2] = {{"name", NULL}, {"device", NULL}, {"cores", NULL}, {"f32_peak", "TFLOP/s"},
-                                           {"f16_peak", "TFLOP/s"}, {"memory", "GB"}, {"io", "GB/s"}, {"store", "TB"},
-                                           {"max_systems", NULL}, {"about", NULL}};
+  static const char *const columns[][2] = {
+      {"name", NULL},   {"device", NULL}, {"cores", NULL}, {"f32_peak", "TFLOP/s"}, {"f16_peak", "TFLOP/s"},
+      {"memory", "GB"}, {"io", "GB/s"},   {"store", "TB"}, {"max_systems", NULL},   {"about", NULL}};
   for (size_t c = 0; c < sizeof columns / sizeof *columns; ++c) weft_table_column(table, columns[c][0], columns[c][1]);
   weft_status status = NULL;
   for (uint32_t i = 0; i < count; ++i) {

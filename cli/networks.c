@@ -85,11 +85,10 @@ static weft_status show(const char *where, bool json, bool tensors) {
 
 static weft_status run(int argc, const char **argv) {
   int json = 0, csv = 0, tensors = 0;
-  struct poptOption table[] = {
-      {"json", 0, POPT_ARG_NONE, &json, 0, "as JSON", NULL},
-      {"csv", 0, POPT_ARG_NONE, &csv, 0, "the list as CSV", NULL},
-      {"tensors", 0, POPT_ARG_NONE, &tensors, 0, "with show: every parameter tensor", NULL},
-      POPT_TABLEEND};
+  struct poptOption table[] = {{"json", 0, POPT_ARG_NONE, &json, 0, "as JSON", NULL},
+                               {"csv", 0, POPT_ARG_NONE, &csv, 0, "the list as CSV", NULL},
+                               {"tensors", 0, POPT_ARG_NONE, &tensors, 0, "with show: every parameter tensor", NULL},
+                               POPT_TABLEEND};
   weft_cli_options options = {
       .usage = "weft networks [show NAME|FILE|FOLDER] [OPTION...]",
       .about =

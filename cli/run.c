@@ -195,8 +195,8 @@ static weft_status run(int argc, const char **argv) {
        "tokenizer.json, .gguf or \"bytes\" (default: the checkpoint's)", "FILE"},
       {"repeat", 0, POPT_ARG_INT, &r.repeat, 0, "runs, one row each (default 1)", "N"},
       {"seed", 0, POPT_ARG_LONGLONG, &r.seed, 0, "of random weights and of what is read (default 1)", "N"},
-      {"trace", 0, POPT_ARG_STRING, &r.trace, 0, "write a Perfetto trace of the run with the median time (.pftrace, .pftrace.gz)",
-       "T.pftrace"},
+      {"trace", 0, POPT_ARG_STRING, &r.trace, 0,
+       "write a Perfetto trace of the run with the median time (.pftrace, .pftrace.gz)", "T.pftrace"},
       {"json", 0, POPT_ARG_NONE, &r.json, 0, "the result as JSON", NULL},
       {"csv", 0, POPT_ARG_NONE, &r.csv, 0, "the result as CSV", NULL},
       POPT_TABLEEND};

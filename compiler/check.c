@@ -5,8 +5,8 @@
 
 #include "compiler/passes.h"
 
-#define REQUIRE(condition, ...) \
-  do {                          \
+#define REQUIRE(condition, ...)                                                  \
+  do {                                                                           \
     if (!(condition)) return weft_error(WEFT_INVALID, "schedule: " __VA_ARGS__); \
   } while (0)
 
@@ -23,9 +23,10 @@ static weft_status check_tensor(const weft_schedule *schedule, uint32_t index) {
     elements *= t->shape[d];
   }
   bool plain = weft_dtype_computes(t->dtype) || t->dtype == WEFT_I32 || t->dtype == WEFT_F64;
-  REQUIRE(plain && weft_dtype_bytes(t->dtype, elements, &bytes), "tensor %u (%s) has dtype %d, which no step can use", index,
-          t->name, (int)t->dtype);
-  REQUIRE(t->chunk_rows <= t->shape[0], "tensor %u (%s): chunks of %u rows of %" PRIu64, index, t->name, t->chunk_rows, t->shape[0]);
+  REQUIRE(plain && weft_dtype_bytes(t->dtype, elements, &bytes), "tensor %u (%s) has dtype %d, which no step can use",
+          index, t->name, (int)t->dtype);
+  REQUIRE(t->chunk_rows <= t->shape[0], "tensor %u (%s): chunks of %u rows of %" PRIu64, index, t->name, t->chunk_rows,
+          t->shape[0]);
   REQUIRE(t->parameter == WEFT_NONE || t->parameter < weft_network_parameter_tensors(&schedule->network),
           "tensor %u (%s) names parameter %u, which the network does not have", index, t->name, t->parameter);
   if (t->parent != WEFT_NONE) {
@@ -35,12 +36,14 @@ static weft_status check_tensor(const weft_schedule *schedule, uint32_t index) {
             "tensor %u (%s) does not agree with its parent", index, t->name);
     uint64_t width = p->shape[p->rank - 1], own = t->shape[t->rank - 1];
     REQUIRE(t->column <= width && own <= width - t->column, "tensor %u (%s) reaches beyond its parent", index, t->name);
-    for (uint32_t d = 0; d + 1 < t->rank; ++d) REQUIRE(t->shape[d] == p->shape[d], "tensor %u (%s) differs in rows from its parent", index, t->name);
+    for (uint32_t d = 0; d + 1 < t->rank; ++d)
+      REQUIRE(t->shape[d] == p->shape[d], "tensor %u (%s) differs in rows from its parent", index, t->name);
   }
   if (at_store(t)) {
     REQUIRE(t->slot == WEFT_NONE, "tensor %u (%s) is at the store and has a slot", index, t->name);
   } else if (t->slot != WEFT_NONE) {
-    REQUIRE(t->slot < schedule->slot_count, "tensor %u (%s) has slot %u of %u", index, t->name, t->slot, schedule->slot_count);
+    REQUIRE(t->slot < schedule->slot_count, "tensor %u (%s) has slot %u of %u", index, t->name, t->slot,
+            schedule->slot_count);
   }
   return NULL;
 }
@@ -54,34 +57,40 @@ static weft_status check_operand(const weft_schedule *schedule, uint32_t step, u
   const weft_slot *slot = &schedule->slots[t->slot];
   uint64_t need = weft_tensor_bytes(t);
   if (t->chunk_rows) need = need / t->shape[0] * t->chunk_rows * ring;
-  REQUIRE(slot->host_bytes >= need && slot->bytes >= weft_plan_bytes(schedule, t, ring), "slot %u is too small for %s", t->slot, t->name);
+  REQUIRE(slot->host_bytes >= need && slot->bytes >= weft_plan_bytes(schedule, t, ring), "slot %u is too small for %s",
+          t->slot, t->name);
   return NULL;
 }
 
 static uint32_t stream_tensor(const weft_step *step) {  // of a chunked step: the tensor that is handed over
   switch (step->op) {
-    case WEFT_OP_LOAD: case WEFT_OP_LINEAR_BACKWARD_WEIGHT: return step->outputs[0];
+    case WEFT_OP_LOAD:
+    case WEFT_OP_LINEAR_BACKWARD_WEIGHT: return step->outputs[0];
     case WEFT_OP_STORE_GRADIENT: return step->inputs[0];
-    case WEFT_OP_LINEAR: case WEFT_OP_LINEAR_BACKWARD_INPUT: return step->inputs[1];
+    case WEFT_OP_LINEAR:
+    case WEFT_OP_LINEAR_BACKWARD_INPUT: return step->inputs[1];
     default: return WEFT_NONE;
   }
 }
 
 static weft_status check_partner(const weft_schedule *schedule, uint32_t index) {
   const weft_step *step = &schedule->steps[index];
-  REQUIRE(step->chunks >= 1 && step->ring >= 1 && step->ring <= 64, "step %u has %u chunks in a ring of %u", index, step->chunks, step->ring);
+  REQUIRE(step->chunks >= 1 && step->ring >= 1 && step->ring <= 64, "step %u has %u chunks in a ring of %u", index,
+          step->chunks, step->ring);
   if (step->partner == WEFT_NONE) {
     REQUIRE(step->chunks == 1, "step %u has %u chunks and no partner", index, step->chunks);
     return NULL;
   }
-  REQUIRE(step->partner < schedule->step_count, "step %u has partner %u of %u", index, step->partner, schedule->step_count);
+  REQUIRE(step->partner < schedule->step_count, "step %u has partner %u of %u", index, step->partner,
+          schedule->step_count);
   const weft_step *other = &schedule->steps[step->partner];
   REQUIRE(other->partner == index && other->chunks == step->chunks && other->chunk_rows == step->chunk_rows &&
               other->ring == step->ring && other->queue != step->queue &&
               (step->partner < schedule->body) == (index < schedule->body),
           "steps %u and %u do not agree on their chunks", index, step->partner);
   uint32_t tensor = stream_tensor(step);
-  REQUIRE(tensor != WEFT_NONE && tensor == stream_tensor(other), "steps %u and %u share no chunked tensor", index, step->partner);
+  REQUIRE(tensor != WEFT_NONE && tensor == stream_tensor(other), "steps %u and %u share no chunked tensor", index,
+          step->partner);
   const weft_tensor *t = &schedule->tensors[tensor];
   REQUIRE(t->chunk_rows == step->chunk_rows && step->chunk_rows > 0 &&
               (t->shape[0] + step->chunk_rows - 1) / step->chunk_rows == step->chunks,
@@ -91,7 +100,8 @@ static weft_status check_partner(const weft_schedule *schedule, uint32_t index) 
 
 static weft_status check_step(const weft_schedule *schedule, uint32_t index) {
   const weft_step *step = &schedule->steps[index];
-  REQUIRE(step->kind < WEFT_STEP_KIND_COUNT && step->op < WEFT_OP_COUNT && step->queue < WEFT_QUEUE_COUNT && step->phase < WEFT_PHASE_COUNT,
+  REQUIRE(step->kind < WEFT_STEP_KIND_COUNT && step->op < WEFT_OP_COUNT && step->queue < WEFT_QUEUE_COUNT &&
+              step->phase < WEFT_PHASE_COUNT,
           "step %u has a kind, op, queue or phase out of range", index);
   weft_op_facts facts = weft_op_get(step->op);
   for (uint32_t i = 0; i < WEFT_OP_MAX_INPUTS; ++i) {
@@ -102,18 +112,20 @@ static weft_status check_step(const weft_schedule *schedule, uint32_t index) {
     REQUIRE(i < facts.outputs || step->outputs[i] == WEFT_NONE, "step %u (%s) has too many outputs", index, facts.name);
     WEFT_TRY(check_operand(schedule, index, step->outputs[i], step->ring));
   }
-  REQUIRE(step->inputs[0] != WEFT_NONE && step->outputs[0] != WEFT_NONE, "step %u (%s) has no operands", index, facts.name);
+  REQUIRE(step->inputs[0] != WEFT_NONE && step->outputs[0] != WEFT_NONE, "step %u (%s) has no operands", index,
+          facts.name);
   REQUIRE(step->first_dependency <= schedule->dependency_count &&
               step->dependency_count <= schedule->dependency_count - step->first_dependency,
           "step %u has dependencies outside the list", index);
   for (uint32_t i = 0; i < step->dependency_count; ++i)
-    REQUIRE(schedule->dependencies[step->first_dependency + i] < index, "step %u depends on step %u, which is not before it", index,
+    REQUIRE(schedule->dependencies[step->first_dependency + i] < index,
+            "step %u depends on step %u, which is not before it", index,
             schedule->dependencies[step->first_dependency + i]);
   return check_partner(schedule, index);
 }
 
-// Walks the steps and asks of every operand: has its writer ended, have the readers of what it overwrites ended, and does its
-// slot still hold it?
+// Walks the steps and asks of every operand: has its writer ended, have the readers of what it overwrites ended, and
+// does its slot still hold it?
 typedef struct walk {
   weft_users *tensors, *slots;
   weft_clock *clocks;
@@ -145,8 +157,9 @@ static weft_status check_order(const weft_schedule *schedule, walk *w) {
     WEFT_TRY(check_reads(schedule, w, s));
     for (uint32_t q = 0; q < WEFT_QUEUE_COUNT; ++q) {
       bool partner = step->partner != WEFT_NONE && need[q] == step->partner + 1;
-      REQUIRE(partner || need[q] <= w->clocks[s].before[q], "step %u (%s) does not wait for step %u, whose operands it shares", s,
-              weft_op_name(step->op), need[q] - 1);
+      REQUIRE(partner || need[q] <= w->clocks[s].before[q],
+              "step %u (%s) does not wait for step %u, whose operands it shares", s, weft_op_name(step->op),
+              need[q] - 1);
     }
     if (step->partner < s && step->chunks > step->ring)
       REQUIRE(w->clocks[s].before[schedule->steps[step->partner].queue] <= step->partner,
@@ -166,12 +179,14 @@ static weft_status check_slots(const weft_schedule *schedule) {
   uint64_t end = 0;
   for (uint32_t s = 0; s < schedule->slot_count; ++s) {
     const weft_slot *slot = &schedule->slots[s];
-    REQUIRE(slot->offset >= end && slot->bytes <= UINT64_MAX / 4 && slot->offset <= UINT64_MAX / 4 && slot->host_bytes <= 1ull << 48,
+    REQUIRE(slot->offset >= end && slot->bytes <= UINT64_MAX / 4 && slot->offset <= UINT64_MAX / 4 &&
+                slot->host_bytes <= 1ull << 48,
             "slot %u overlaps the one before it or is impossibly large", s);
     end = slot->offset + slot->bytes;
   }
-  REQUIRE(end == schedule->memory_bytes && end <= schedule->memory_limit, "the plan takes %" PRIu64 " bytes; it says %" PRIu64 " of %" PRIu64,
-          end, schedule->memory_bytes, schedule->memory_limit);
+  REQUIRE(end == schedule->memory_bytes && end <= schedule->memory_limit,
+          "the plan takes %" PRIu64 " bytes; it says %" PRIu64 " of %" PRIu64, end, schedule->memory_bytes,
+          schedule->memory_limit);
   return NULL;
 }
 
@@ -181,11 +196,12 @@ weft_status weft_schedule_check(const weft_schedule *schedule) {
   WEFT_TRY(weft_machine_check(schedule->machine));
   WEFT_TRY(weft_run_check(&schedule->run, &schedule->network));
   REQUIRE(schedule->body <= schedule->step_count && schedule->iterations >= 1 && schedule->micro_batch >= 1,
-          "%u of %u steps repeat %u times with %u sequences", schedule->body, schedule->step_count, schedule->iterations, schedule->micro_batch);
+          "%u of %u steps repeat %u times with %u sequences", schedule->body, schedule->step_count,
+          schedule->iterations, schedule->micro_batch);
   if (schedule->run.mode == WEFT_TRAIN)
     REQUIRE((uint64_t)schedule->iterations * schedule->micro_batch * schedule->run.systems == schedule->run.batch,
-            "%u iterations of %u sequences on %u systems are not a batch of %u", schedule->iterations, schedule->micro_batch,
-            schedule->run.systems, schedule->run.batch);
+            "%u iterations of %u sequences on %u systems are not a batch of %u", schedule->iterations,
+            schedule->micro_batch, schedule->run.systems, schedule->run.batch);
   WEFT_TRY(check_slots(schedule));
   for (uint32_t t = 0; t < schedule->tensor_count; ++t) WEFT_TRY(check_tensor(schedule, t));
   for (uint32_t s = 0; s < schedule->step_count; ++s) WEFT_TRY(check_step(schedule, s));

@@ -1,5 +1,6 @@
-// Finds what every step must wait for in other queues: who made its operands, who still reads what it overwrites, and who used
-// its outputs' slots before. A queue's own order, and what follows from dependencies already there, is left out.
+// Finds what every step must wait for in other queues: who made its operands, who still reads what it overwrites, and
+// who used its outputs' slots before. A queue's own order, and what follows from dependencies already there, is left
+// out.
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,8 @@ void weft_users_need(const weft_schedule *schedule, const weft_users *tensors, c
   }
 }
 
-static void note(const weft_schedule *schedule, weft_users *tensors, weft_users *slots, uint32_t tensor, uint32_t step, bool wrote) {
+static void note(const weft_schedule *schedule, weft_users *tensors, weft_users *slots, uint32_t tensor, uint32_t step,
+                 bool wrote) {
   if (tensor == WEFT_NONE) return;
   uint32_t root = weft_tensor_root(schedule, tensor), slot = schedule->tensors[root].slot;
   weft_queue queue = schedule->steps[step].queue;
@@ -60,7 +62,8 @@ static void depend(weft_schedule *schedule, uint32_t step, const uint32_t need[]
   for (uint32_t i = taken; i-- > 0;) list[(*count)++] = picked[i];
 }
 
-void weft_clock_step(const weft_schedule *schedule, uint32_t step, uint32_t last[WEFT_QUEUE_COUNT], weft_clock *clocks) {
+void weft_clock_step(const weft_schedule *schedule, uint32_t step, uint32_t last[WEFT_QUEUE_COUNT],
+                     weft_clock *clocks) {
   const weft_step *s = &schedule->steps[step];
   weft_clock *clock = &clocks[step];
   memset(clock, 0, sizeof *clock);

@@ -8,9 +8,9 @@
 
 #include "compiler/passes.h"
 
-// For choosing between cuts alone, where only proportions matter; both are estimates. Training reaches 0.26 (wafers) to 0.5 (GPUs)
-// of the peak in published runs; streams overlap with arithmetic, but not at the start of an iteration nor where a
-// layer's weights take longer than its arithmetic, so half of their time is taken to show.
+// For choosing between cuts alone, where only proportions matter; both are estimates. Training reaches 0.26 (wafers) to
+// 0.5 (GPUs) of the peak in published runs; streams overlap with arithmetic, but not at the start of an iteration nor
+// where a layer's weights take longer than its arithmetic, so half of their time is taken to show.
 static const double COMPUTE_EFFICIENCY = 0.35, STREAM_SHOWS = 0.5;
 
 static double estimate_seconds(const weft_schedule *schedule) {
@@ -83,7 +83,8 @@ weft_status weft_partition(const weft_network *network, const weft_machine *mach
     weft_cut cut = {run->batch / run->systems, WEFT_RECOMPUTE_NONE};
     return weft_compile_cut(network, machine, run, cut, out_schedule);
   }
-  if (run->recompute != WEFT_RECOMPUTE_AUTO) return largest_fitting(network, machine, run, run->recompute, out_schedule);
+  if (run->recompute != WEFT_RECOMPUTE_AUTO)
+    return largest_fitting(network, machine, run, run->recompute, out_schedule);
   weft_schedule *keep = NULL, *again = NULL;
   weft_status keep_status = largest_fitting(network, machine, run, WEFT_RECOMPUTE_NONE, &keep);
   if (keep_status && weft_status_code(keep_status) != WEFT_INFEASIBLE) return keep_status;

@@ -27,13 +27,14 @@ weft_status weft_plan(weft_schedule *schedule) WEFT_CHECKED;
 // Dependencies: data, and reuse of slots, between queues.
 void weft_order(weft_schedule *schedule);
 
-// Bytes that a tensor takes of the device plan: of one core's SRAM on a mesh (rows of the tensor over rows of cores, columns
-// over columns, each rounded up; a stream's ring of chunks spread over all cores), else of device memory.
+// Bytes that a tensor takes of the device plan: of one core's SRAM on a mesh (rows of the tensor over rows of cores,
+// columns over columns, each rounded up; a stream's ring of chunks spread over all cores), else of device memory.
 uint64_t weft_plan_bytes(const weft_schedule *schedule, const weft_tensor *tensor, uint32_t ring);
 uint32_t weft_tensor_root(const weft_schedule *schedule, uint32_t tensor);  // itself, or its parent
 
-// Who wrote and who used a tensor or slot last, by queue: step + 1; 0: none. Walking the steps in order, `need` says which
-// steps must have ended before a step starts (partners hand over chunk by chunk instead), `note` takes the step into account.
+// Who wrote and who used a tensor or slot last, by queue: step + 1; 0: none. Walking the steps in order, `need` says
+// which steps must have ended before a step starts (partners hand over chunk by chunk instead), `note` takes the step
+// into account.
 typedef struct weft_users {
   uint32_t wrote[WEFT_QUEUE_COUNT], used[WEFT_QUEUE_COUNT];
 } weft_users;
@@ -41,12 +42,13 @@ void weft_users_need(const weft_schedule *schedule, const weft_users *tensors, c
                      uint32_t need[WEFT_QUEUE_COUNT]);
 void weft_users_note(const weft_schedule *schedule, weft_users *tensors, weft_users *slots, uint32_t step);
 
-// When a step may start and what has ended by then: for every queue, the highest step known to have ended (plus one; 0: none)
-// before the step starts, and by the time it ends. In-order queues make this exact.
+// When a step may start and what has ended by then: for every queue, the highest step known to have ended (plus one; 0:
+// none) before the step starts, and by the time it ends. In-order queues make this exact.
 typedef struct weft_clock {
   uint32_t before[WEFT_QUEUE_COUNT], after[WEFT_QUEUE_COUNT];
 } weft_clock;
-// `last` is the clock of each queue's last step so far (WEFT_NONE none), updated. Dependencies of the step are read from the schedule.
+// `last` is the clock of each queue's last step so far (WEFT_NONE none), updated. Dependencies of the step are read
+// from the schedule.
 void weft_clock_step(const weft_schedule *schedule, uint32_t step, uint32_t last[WEFT_QUEUE_COUNT], weft_clock *clocks);
 
 #endif

@@ -1,14 +1,16 @@
-// Where and in what pieces: the rectangle of cores of every step, how streams are cut into chunks, and each step's work.
+// Where and in what pieces: the rectangle of cores of every step, how streams are cut into chunks, and each step's
+// work.
 #include <stdlib.h>
 
 #include "compiler/passes.h"
 
-// On a processor a ring of chunks should stay in a core's own cache between the thread that brings it and the one that uses it:
-// copies are then twice as quick, and what is used comes from cache. Decoding is all bandwidth, so it takes the small
-// chunks; with more tokens a product needs a larger piece to be efficient, above all where chunks split its inner
-// dimension. (Measured with tests/bench; docs/decisions/compiler.md.) On a mesh the weight is a stream of wavelets anyway, and
-// chunks are only how finely the overlap is described.
-static const uint64_t DECODE_CHUNK_BYTES = 512u << 10, PRODUCT_CHUNK_BYTES = 2u << 20, MESH_CHUNK_BYTES_MIN = 256u << 10;
+// On a processor a ring of chunks should stay in a core's own cache between the thread that brings it and the one that
+// uses it: copies are then twice as quick, and what is used comes from cache. Decoding is all bandwidth, so it takes
+// the small chunks; with more tokens a product needs a larger piece to be efficient, above all where chunks split its
+// inner dimension. (Measured with tests/bench; docs/decisions/compiler.md.) On a mesh the weight is a stream of
+// wavelets anyway, and chunks are only how finely the overlap is described.
+static const uint64_t DECODE_CHUNK_BYTES = 512u << 10, PRODUCT_CHUNK_BYTES = 2u << 20,
+                      MESH_CHUNK_BYTES_MIN = 256u << 10;
 enum { FEW_TOKENS = 4, INNER_ROWS_MIN = 512, MESH_CHUNKS = 16, MESH_RING = 2, ROOFLINE_RING = 4 };
 
 static weft_tensor *tensor_at(weft_schedule *schedule, uint32_t index) {
@@ -80,7 +82,8 @@ static uint64_t payload_bytes(const weft_schedule *schedule, const weft_step *st
   uint64_t bytes = 0;
   weft_tensor *first = tensor_at((weft_schedule *)(uintptr_t)schedule, step->inputs[0]);
   switch (step->op) {
-    case WEFT_OP_ADAMW: return 28 * weft_tensor_elements(first);  // reads parameter, gradient, m, v; writes all but one; f32
+    case WEFT_OP_ADAMW:
+      return 28 * weft_tensor_elements(first);  // reads parameter, gradient, m, v; writes all but one; f32
     case WEFT_OP_SGD: return 12 * weft_tensor_elements(first);
     case WEFT_OP_SQUARE_SUM: return 4 * weft_tensor_elements(first);
     case WEFT_OP_ALL_REDUCE: {

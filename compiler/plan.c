@@ -17,11 +17,12 @@ typedef struct life {
 
 typedef struct planner {
   weft_schedule *schedule;
-  life *lives;            // per tensor
+  life *lives;                          // per tensor
   uint32_t *expire_head, *expire_next;  // tensors by last step, as lists
-  weft_slot *slots;  uint32_t slot_count, slot_room;
+  weft_slot *slots;
+  uint32_t slot_count, slot_room;
   uint8_t *slot_pool;
-  uint64_t *slot_freed;   // order of release, 0: occupied
+  uint64_t *slot_freed;  // order of release, 0: occupied
   uint64_t releases;
 } planner;
 
@@ -36,7 +37,8 @@ static bool lasts(weft_residency residency) {  // for the whole iteration, or be
 }
 
 uint64_t weft_plan_bytes(const weft_schedule *schedule, const weft_tensor *tensor, uint32_t ring) {
-  uint64_t elements = weft_tensor_elements(tensor), columns = tensor->shape[tensor->rank - 1], rows = elements / columns;
+  uint64_t elements = weft_tensor_elements(tensor), columns = tensor->shape[tensor->rank - 1],
+           rows = elements / columns;
   if (tensor->rank == 1) {
     rows = columns;
     columns = 1;
@@ -96,8 +98,8 @@ static void find_lives(planner *p) {
   }
 }
 
-// The free slot of the pool that wastes least: the smallest that is large enough, else the largest, which grows. Streams
-// take the one that has been free longest, so that the next chunk does not wait for the last one's reader.
+// The free slot of the pool that wastes least: the smallest that is large enough, else the largest, which grows.
+// Streams take the one that has been free longest, so that the next chunk does not wait for the last one's reader.
 static uint32_t choose_slot(const planner *p, uint32_t pool, uint64_t bytes) {
   uint32_t best = WEFT_NONE;
   for (uint32_t s = 0; s < p->slot_count; ++s) {
@@ -154,7 +156,8 @@ static void assign_slots(planner *p) {
       p->slot_freed[schedule->tensors[t].slot] = ++p->releases;
   }
   for (uint32_t t = 0; t < schedule->tensor_count; ++t)
-    if (schedule->tensors[t].parent != WEFT_NONE) schedule->tensors[t].slot = schedule->tensors[schedule->tensors[t].parent].slot;
+    if (schedule->tensors[t].parent != WEFT_NONE)
+      schedule->tensors[t].slot = schedule->tensors[schedule->tensors[t].parent].slot;
 }
 
 static weft_status check_store(const weft_schedule *schedule) {
@@ -177,11 +180,11 @@ static weft_status refuse(const planner *p) {
   return weft_error(WEFT_INFEASIBLE,
                     "%s does not fit %s: needs %s%s, has %s (weights in flight %s, gradients in flight %s, activations "
                     "and caches %s; batch %u of %u tokens, recompute %s)",
-                    schedule->network.name, schedule->machine->name, weft_text_bytes((double)schedule->memory_bytes, need),
-                    mesh ? " per core" : "", weft_text_bytes((double)schedule->memory_limit, room),
-                    weft_text_bytes((double)pools[0], weights), weft_text_bytes((double)pools[1], gradients),
-                    weft_text_bytes((double)pools[2], rest), schedule->micro_batch, schedule->run.sequence,
-                    weft_recompute_name(schedule->recompute));
+                    schedule->network.name, schedule->machine->name,
+                    weft_text_bytes((double)schedule->memory_bytes, need), mesh ? " per core" : "",
+                    weft_text_bytes((double)schedule->memory_limit, room), weft_text_bytes((double)pools[0], weights),
+                    weft_text_bytes((double)pools[1], gradients), weft_text_bytes((double)pools[2], rest),
+                    schedule->micro_batch, schedule->run.sequence, weft_recompute_name(schedule->recompute));
 }
 
 weft_status weft_plan(weft_schedule *schedule) {
@@ -201,8 +204,9 @@ weft_status weft_plan(weft_schedule *schedule) {
   }
   const weft_machine *machine = schedule->machine;
   schedule->memory_bytes = offset;
-  schedule->memory_limit = machine->kind == WEFT_MESH ? machine->mesh.sram_bytes_per_core - machine->mesh.reserved_bytes_per_core
-                                                      : (uint64_t)weft_machine_memory_bytes(machine);
+  schedule->memory_limit = machine->kind == WEFT_MESH
+                               ? machine->mesh.sram_bytes_per_core - machine->mesh.reserved_bytes_per_core
+                               : (uint64_t)weft_machine_memory_bytes(machine);
   weft_status status = offset > schedule->memory_limit ? refuse(&p) : check_store(schedule);
   free(p.lives);
   free(p.expire_head);

@@ -6,8 +6,9 @@
 
 #include "base/text.h"
 
-static const char *const residency_names[] = {"activation", "weight",  "gradient", "cache",    "input",  "output",
-                                              "parameter",  "summed gradient", "moment 1", "moment 2", "scalar"};
+static const char *const residency_names[] = {"activation", "weight",   "gradient",  "cache",
+                                              "input",      "output",   "parameter", "summed gradient",
+                                              "moment 1",   "moment 2", "scalar"};
 static const char *const kind_names[] = {"stream-in", "compute", "collective", "stream-out", "update", "move"};
 static const char *const queue_names[] = {"stream-in", "compute", "reduce", "stream-out", "update"};
 static const char *const phase_names[] = {"forward", "backward", "optimize"};
@@ -61,8 +62,8 @@ static uint32_t subject(const weft_schedule *schedule, const weft_step *step) {
 char *weft_step_describe(const weft_schedule *schedule, uint32_t index) {
   const weft_step *step = &schedule->steps[index];
   uint32_t tensor = subject(schedule, step);
-  return weft_format("%s%s %s %s", weft_phase_name(step->phase), step->recomputed ? " again" : "", weft_op_name(step->op),
-                     tensor == WEFT_NONE ? "" : schedule->tensors[tensor].name);
+  return weft_format("%s%s %s %s", weft_phase_name(step->phase), step->recomputed ? " again" : "",
+                     weft_op_name(step->op), tensor == WEFT_NONE ? "" : schedule->tensors[tensor].name);
 }
 
 uint64_t weft_schedule_tokens(const weft_schedule *schedule) {
@@ -74,7 +75,8 @@ double weft_schedule_flops(const weft_schedule *schedule, bool recomputed) {
   double flops = 0;
   for (uint32_t s = 0; s < schedule->step_count; ++s) {
     const weft_step *step = &schedule->steps[s];
-    if (step->kind == WEFT_COMPUTE && (recomputed || !step->recomputed)) flops += step->flops * weft_step_runs(schedule, s);
+    if (step->kind == WEFT_COMPUTE && (recomputed || !step->recomputed))
+      flops += step->flops * weft_step_runs(schedule, s);
   }
   return flops;
 }
@@ -104,7 +106,8 @@ void weft_schedule_print(const weft_schedule *schedule, FILE *out) {
   }
   char text[32], other[32];
   fprintf(out, "steps         %u (%u per iteration), %u tensors in %u slots, %u dependencies between queues\n",
-          schedule->step_count, schedule->body, schedule->tensor_count, schedule->slot_count, schedule->dependency_count);
+          schedule->step_count, schedule->body, schedule->tensor_count, schedule->slot_count,
+          schedule->dependency_count);
   fprintf(out, "memory        %s of %s%s\n", weft_text_bytes((double)schedule->memory_bytes, text),
           weft_text_bytes((double)schedule->memory_limit, other),
           schedule->machine->kind == WEFT_MESH ? " in every core" : "");
@@ -117,4 +120,3 @@ void weft_schedule_print(const weft_schedule *schedule, FILE *out) {
       fprintf(out, "%-13s %" PRIu64 " steps in %" PRIu64 " chunks, %s\n", weft_queue_name((weft_queue)q), counts[q],
               chunks[q], weft_text_bytes((double)bytes[q], text));
 }
-

@@ -1,5 +1,5 @@
-// Schedules as protobuf. Packing builds protobuf-c's messages over the schedule's own arrays; unpacking copies out of them and
-// leaves judgement to weft_schedule_check.
+// Schedules as protobuf. Packing builds protobuf-c's messages over the schedule's own arrays; unpacking copies out of
+// them and leaves judgement to weft_schedule_check.
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,14 +38,26 @@ static void pack_attributes(const weft_attributes *a, Weft__Attributes *m) {
 }
 
 static weft_attributes unpack_attributes(const Weft__Attributes *m) {
-  return (weft_attributes){.batch = m->batch, .heads = m->heads, .kv_heads = m->kv_heads, .head_dim = m->head_dim,
-                           .rotary_dim = m->rotary_dim, .context = m->context, .transposed = m->transposed,
-                           .causal = m->causal, .accumulate = m->accumulate, .activation = m->activation,
-                           .rope_kind = m->rope_kind, .rope_scaling = m->rope_scaling,
-                           .rope_original_positions = m->rope_original_positions, .rope_theta = m->rope_theta,
-                           .rope_factor = m->rope_factor, .rope_low_frequency_factor = m->rope_low_frequency_factor,
-                           .rope_high_frequency_factor = m->rope_high_frequency_factor, .epsilon = m->epsilon,
-                           .scale = m->scale, .decay = m->decay};
+  return (weft_attributes){.batch = m->batch,
+                           .heads = m->heads,
+                           .kv_heads = m->kv_heads,
+                           .head_dim = m->head_dim,
+                           .rotary_dim = m->rotary_dim,
+                           .context = m->context,
+                           .transposed = m->transposed,
+                           .causal = m->causal,
+                           .accumulate = m->accumulate,
+                           .activation = m->activation,
+                           .rope_kind = m->rope_kind,
+                           .rope_scaling = m->rope_scaling,
+                           .rope_original_positions = m->rope_original_positions,
+                           .rope_theta = m->rope_theta,
+                           .rope_factor = m->rope_factor,
+                           .rope_low_frequency_factor = m->rope_low_frequency_factor,
+                           .rope_high_frequency_factor = m->rope_high_frequency_factor,
+                           .epsilon = m->epsilon,
+                           .scale = m->scale,
+                           .decay = m->decay};
 }
 
 // Scratch that lives as long as one packing.
@@ -169,10 +181,16 @@ weft_status weft_schedule_pack(const weft_schedule *schedule, uint8_t **out_byte
 }
 
 static weft_status unpack_tensor(weft_schedule *schedule, const Weft__Tensor *m, weft_tensor *out) {
-  if (m->n_shape > 4) return weft_error(WEFT_INVALID, "schedule: tensor %s has rank %zu; 1 to 4 are possible", m->name, m->n_shape);
-  *out = (weft_tensor){.name = weft_arena_copy_text(&schedule->arena, m->name), .residency = (weft_residency)m->residency,
-                       .dtype = (weft_dtype)m->dtype, .rank = (uint32_t)m->n_shape, .parent = minus_one(m->parent),
-                       .column = m->column, .slot = minus_one(m->slot), .parameter = minus_one(m->parameter),
+  if (m->n_shape > 4)
+    return weft_error(WEFT_INVALID, "schedule: tensor %s has rank %zu; 1 to 4 are possible", m->name, m->n_shape);
+  *out = (weft_tensor){.name = weft_arena_copy_text(&schedule->arena, m->name),
+                       .residency = (weft_residency)m->residency,
+                       .dtype = (weft_dtype)m->dtype,
+                       .rank = (uint32_t)m->n_shape,
+                       .parent = minus_one(m->parent),
+                       .column = m->column,
+                       .slot = minus_one(m->slot),
+                       .parameter = minus_one(m->parameter),
                        .chunk_rows = m->chunk_rows};
   for (size_t d = 0; d < m->n_shape; ++d) out->shape[d] = m->shape[d];
   return NULL;
@@ -180,16 +198,31 @@ static weft_status unpack_tensor(weft_schedule *schedule, const Weft__Tensor *m,
 
 static weft_status unpack_step(weft_schedule *schedule, const Weft__Step *m, weft_step *out, uint32_t *dependency) {
   if (m->n_inputs > WEFT_OP_MAX_INPUTS || m->n_outputs > WEFT_OP_MAX_OUTPUTS || !m->attributes)
-    return weft_error(WEFT_INVALID, "schedule: a step has %zu inputs and %zu outputs; %d and %d are possible", m->n_inputs,
-                      m->n_outputs, WEFT_OP_MAX_INPUTS, WEFT_OP_MAX_OUTPUTS);
-  *out = (weft_step){.kind = (weft_step_kind)m->kind, .op = (weft_op)m->op, .queue = (weft_queue)m->queue,
-                     .phase = (weft_phase)m->phase, .layer = m->layer, .recomputed = m->recomputed,
-                     .rectangle = {m->x, m->y, m->columns, m->rows}, .attributes = unpack_attributes(m->attributes),
-                     .first_dependency = *dependency, .dependency_count = (uint32_t)m->n_dependencies,
-                     .partner = minus_one(m->partner), .chunks = m->chunks, .chunk_rows = m->chunk_rows, .ring = m->ring,
-                     .bytes = m->bytes, .flops = m->flops, .rows = m->work_rows, .in = m->work_in, .out = m->work_out};
-  for (size_t i = 0; i < WEFT_OP_MAX_INPUTS; ++i) out->inputs[i] = i < m->n_inputs ? minus_one(m->inputs[i]) : WEFT_NONE;
-  for (size_t i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) out->outputs[i] = i < m->n_outputs ? minus_one(m->outputs[i]) : WEFT_NONE;
+    return weft_error(WEFT_INVALID, "schedule: a step has %zu inputs and %zu outputs; %d and %d are possible",
+                      m->n_inputs, m->n_outputs, WEFT_OP_MAX_INPUTS, WEFT_OP_MAX_OUTPUTS);
+  *out = (weft_step){.kind = (weft_step_kind)m->kind,
+                     .op = (weft_op)m->op,
+                     .queue = (weft_queue)m->queue,
+                     .phase = (weft_phase)m->phase,
+                     .layer = m->layer,
+                     .recomputed = m->recomputed,
+                     .rectangle = {m->x, m->y, m->columns, m->rows},
+                     .attributes = unpack_attributes(m->attributes),
+                     .first_dependency = *dependency,
+                     .dependency_count = (uint32_t)m->n_dependencies,
+                     .partner = minus_one(m->partner),
+                     .chunks = m->chunks,
+                     .chunk_rows = m->chunk_rows,
+                     .ring = m->ring,
+                     .bytes = m->bytes,
+                     .flops = m->flops,
+                     .rows = m->work_rows,
+                     .in = m->work_in,
+                     .out = m->work_out};
+  for (size_t i = 0; i < WEFT_OP_MAX_INPUTS; ++i)
+    out->inputs[i] = i < m->n_inputs ? minus_one(m->inputs[i]) : WEFT_NONE;
+  for (size_t i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i)
+    out->outputs[i] = i < m->n_outputs ? minus_one(m->outputs[i]) : WEFT_NONE;
   for (size_t i = 0; i < m->n_dependencies; ++i) schedule->dependencies[(*dependency)++] = m->dependencies[i];
   return NULL;
 }
@@ -225,19 +258,29 @@ static weft_status unpack_network(const char *text, weft_network *out_network) {
 }
 
 static weft_status unpack_run(const Weft__Run *m, weft_run *out) {
-  if (!m || m->mode >= WEFT_MODE_COUNT || m->dtype >= WEFT_DTYPE_COUNT || m->optimizer >= WEFT_OPTIMIZER_COUNT || m->recompute >= WEFT_RECOMPUTE_COUNT)
+  if (!m || m->mode >= WEFT_MODE_COUNT || m->dtype >= WEFT_DTYPE_COUNT || m->optimizer >= WEFT_OPTIMIZER_COUNT ||
+      m->recompute >= WEFT_RECOMPUTE_COUNT)
     return weft_error(WEFT_INVALID, "schedule: the run has a mode, dtype, optimizer or recompute out of range");
-  *out = (weft_run){.mode = (weft_mode)m->mode, .batch = m->batch, .sequence = m->sequence, .context = m->context,
-                    .systems = m->systems, .micro_batch = m->micro_batch, .dtype = (weft_dtype)m->dtype,
-                    .optimizer = (weft_optimizer)m->optimizer, .recompute = (weft_recompute)m->recompute,
-                    .all_logits = m->all_logits, .keep_hidden = m->keep_hidden, .seed = m->seed};
+  *out = (weft_run){.mode = (weft_mode)m->mode,
+                    .batch = m->batch,
+                    .sequence = m->sequence,
+                    .context = m->context,
+                    .systems = m->systems,
+                    .micro_batch = m->micro_batch,
+                    .dtype = (weft_dtype)m->dtype,
+                    .optimizer = (weft_optimizer)m->optimizer,
+                    .recompute = (weft_recompute)m->recompute,
+                    .all_logits = m->all_logits,
+                    .keep_hidden = m->keep_hidden,
+                    .seed = m->seed};
   return NULL;
 }
 
 static weft_status unpack_message(weft_schedule *schedule, const Weft__Schedule *m) {
   if (m->version != VERSION)
     return weft_error(WEFT_INVALID, "schedule: version %u; this program reads version %d", m->version, VERSION);
-  if (m->recompute >= WEFT_RECOMPUTE_COUNT) return weft_error(WEFT_INVALID, "schedule: recompute %u is out of range", m->recompute);
+  if (m->recompute >= WEFT_RECOMPUTE_COUNT)
+    return weft_error(WEFT_INVALID, "schedule: recompute %u is out of range", m->recompute);
   WEFT_TRY(unpack_network(m->network, &schedule->network));
   WEFT_TRY(weft_machine_unpack(m->machine, "schedule: machine", &schedule->machine));
   WEFT_TRY(unpack_run(m->run, &schedule->run));

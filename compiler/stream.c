@@ -11,11 +11,13 @@ enum { LOADS_AHEAD = 4 };
 typedef struct draft {
   const weft_graph *graph;
   weft_schedule *schedule;
-  weft_tensor *tensors;  uint32_t tensor_count, tensor_room;
-  weft_step *steps;      uint32_t step_count, step_room;
-  uint32_t *tensor_of;   // of each graph value, or WEFT_NONE
-  uint32_t *gradient_of; // store's gradient tensor of each parameter, or WEFT_NONE
-  uint32_t *loaded;      // of each node: first of its weight tensors (bias follows), or WEFT_NONE
+  weft_tensor *tensors;
+  uint32_t tensor_count, tensor_room;
+  weft_step *steps;
+  uint32_t step_count, step_room;
+  uint32_t *tensor_of;    // of each graph value, or WEFT_NONE
+  uint32_t *gradient_of;  // store's gradient tensor of each parameter, or WEFT_NONE
+  uint32_t *loaded;       // of each node: first of its weight tensors (bias follows), or WEFT_NONE
 } draft;
 
 static uint32_t add_tensor(draft *d, weft_tensor tensor) {
@@ -34,7 +36,13 @@ static weft_step *add_step(draft *d, weft_step_kind kind, weft_queue queue, weft
     d->steps = weft_grow(d->steps, d->step_room, sizeof *d->steps);
   }
   weft_step *step = &d->steps[d->step_count++];
-  *step = (weft_step){.kind = kind, .queue = queue, .op = op, .layer = -1, .partner = WEFT_NONE, .chunks = 1, .ring = 1,
+  *step = (weft_step){.kind = kind,
+                      .queue = queue,
+                      .op = op,
+                      .layer = -1,
+                      .partner = WEFT_NONE,
+                      .chunks = 1,
+                      .ring = 1,
                       .attributes = {.scale = 1}};
   for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) step->inputs[i] = WEFT_NONE;
   for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) step->outputs[i] = WEFT_NONE;
@@ -66,15 +74,22 @@ static uint32_t tensor_of(draft *d, uint32_t value) {
   if (value == WEFT_NONE) return WEFT_NONE;
   if (d->tensor_of[value] != WEFT_NONE) return d->tensor_of[value];
   const weft_value *v = &d->graph->values[value];
-  weft_tensor tensor = {.name = v->name, .residency = residency_of(v), .dtype = v->dtype, .rank = v->rank,
-                        .parent = WEFT_NONE, .column = v->column, .slot = WEFT_NONE, .parameter = v->parameter};
+  weft_tensor tensor = {.name = v->name,
+                        .residency = residency_of(v),
+                        .dtype = v->dtype,
+                        .rank = v->rank,
+                        .parent = WEFT_NONE,
+                        .column = v->column,
+                        .slot = WEFT_NONE,
+                        .parameter = v->parameter};
   memcpy(tensor.shape, v->shape, sizeof tensor.shape);
   if (v->parent != WEFT_NONE) {
     tensor.parent = tensor_of(d, v->parent);
     tensor.residency = d->tensors[tensor.parent].residency;
   }
   if (tensor.residency == WEFT_GRADIENT) tensor.dtype = d->schedule->run.dtype;
-  if (tensor.residency == WEFT_STORE_PARAMETER && d->schedule->run.mode != WEFT_TRAIN) tensor.dtype = d->schedule->run.dtype;
+  if (tensor.residency == WEFT_STORE_PARAMETER && d->schedule->run.mode != WEFT_TRAIN)
+    tensor.dtype = d->schedule->run.dtype;
   return d->tensor_of[value] = add_tensor(d, tensor);
 }
 
@@ -177,7 +192,8 @@ static void emit_node(draft *d, uint32_t n) {
   }
   uint32_t inputs[WEFT_OP_MAX_INPUTS], outputs[WEFT_OP_MAX_OUTPUTS], weight = d->loaded[n];
   for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i)
-    inputs[i] = is_parameter(d, node->inputs[i]) && node->op != WEFT_OP_EMBED ? weight++ : tensor_of(d, node->inputs[i]);
+    inputs[i] =
+        is_parameter(d, node->inputs[i]) && node->op != WEFT_OP_EMBED ? weight++ : tensor_of(d, node->inputs[i]);
   uint32_t first_gradient = WEFT_NONE;
   for (uint32_t i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) {
     outputs[i] = tensor_of(d, node->outputs[i]);
@@ -185,7 +201,10 @@ static void emit_node(draft *d, uint32_t n) {
       first_gradient = i;
   }
   bool stream = node->op == WEFT_OP_EMBED, move = node->op == WEFT_OP_CACHE_WRITE || node->op == WEFT_OP_LAST_ROW;
-  weft_step *step = add_step_for(d, stream ? WEFT_STREAM_IN : move ? WEFT_MOVE : WEFT_COMPUTE,
+  weft_step *step = add_step_for(d,
+                                 stream ? WEFT_STREAM_IN
+                                 : move ? WEFT_MOVE
+                                        : WEFT_COMPUTE,
                                  stream ? WEFT_QUEUE_STREAM_IN : WEFT_QUEUE_COMPUTE, node->op, node);
   memcpy(step->inputs, inputs, sizeof inputs);
   memcpy(step->outputs, outputs, sizeof outputs);
@@ -246,7 +265,8 @@ void weft_stream(const weft_graph *graph, weft_schedule *schedule) {
   uint32_t next = 0, ahead = 0;  // next node to load for; loads emitted and not yet consumed
   for (uint32_t n = 0; n < graph->node_count; ++n) {
     for (; next < graph->node_count && (ahead < LOADS_AHEAD || next <= n); ++next) {
-      // Rows of an embedding come through the same queue: a weight ahead of them would wait for its reader, who waits for them.
+      // Rows of an embedding come through the same queue: a weight ahead of them would wait for its reader, who waits
+      // for them.
       if (next > n && (graph->nodes[n].op == WEFT_OP_EMBED || graph->nodes[next].op == WEFT_OP_EMBED)) break;
       if (!reads_weights(&d, &graph->nodes[next])) continue;
       emit_load(&d, next);

@@ -8,16 +8,22 @@ typedef struct builder {
   weft_graph *graph;
   const weft_network *network;
   const weft_run *run;
-  uint64_t rows;       // tokens in a pass: batch * tokens per sequence
+  uint64_t rows;  // tokens in a pass: batch * tokens per sequence
   uint32_t batch;
   bool training;
   uint32_t ids, positions;
   uint32_t *parameters;  // value of parameter (role, layer): [role * (layers + 1) + layer + 1]
 } builder;
 
-static uint32_t matrix(builder *b, const char *name, weft_value_role role, weft_dtype dtype, uint64_t rows, uint64_t columns) {
-  return weft_graph_add_value(b->graph, (weft_value){.name = name, .role = role, .dtype = dtype, .rank = 2,
-                                                     .shape = {rows, columns}, .parent = WEFT_NONE, .parameter = WEFT_NONE});
+static uint32_t matrix(builder *b, const char *name, weft_value_role role, weft_dtype dtype, uint64_t rows,
+                       uint64_t columns) {
+  return weft_graph_add_value(b->graph, (weft_value){.name = name,
+                                                     .role = role,
+                                                     .dtype = dtype,
+                                                     .rank = 2,
+                                                     .shape = {rows, columns},
+                                                     .parent = WEFT_NONE,
+                                                     .parameter = WEFT_NONE});
 }
 
 static uint32_t activation(builder *b, const char *name, uint64_t columns) {
@@ -34,8 +40,13 @@ static uint32_t columns_of(builder *b, uint32_t parent, const char *name, uint64
 }
 
 static uint32_t input(builder *b, const char *name, uint64_t count) {
-  return weft_graph_add_value(b->graph, (weft_value){.name = name, .role = WEFT_VALUE_INPUT, .dtype = WEFT_I32, .rank = 1,
-                                                     .shape = {count}, .parent = WEFT_NONE, .parameter = WEFT_NONE});
+  return weft_graph_add_value(b->graph, (weft_value){.name = name,
+                                                     .role = WEFT_VALUE_INPUT,
+                                                     .dtype = WEFT_I32,
+                                                     .rank = 1,
+                                                     .shape = {count},
+                                                     .parent = WEFT_NONE,
+                                                     .parameter = WEFT_NONE});
 }
 
 // The value of a parameter, or WEFT_NONE where the network has none.
@@ -53,7 +64,8 @@ static const char *label(builder *b, int32_t layer, const char *part) {
   return weft_arena_format(&b->graph->arena, "layers.%d.%s", layer, part);
 }
 
-static uint32_t linear(builder *b, uint32_t x, weft_parameter_role weight, weft_parameter_role bias, int32_t layer, const char *name) {
+static uint32_t linear(builder *b, uint32_t x, weft_parameter_role weight, weft_parameter_role bias, int32_t layer,
+                       const char *name) {
   uint32_t w = parameter(b, weight, layer);
   weft_parameter facts = weft_network_parameter(b->network, b->graph->values[w].parameter);
   uint32_t y = activation(b, label(b, layer, name), facts.transposed ? facts.shape[1] : facts.shape[0]);
@@ -67,7 +79,8 @@ static uint32_t linear(builder *b, uint32_t x, weft_parameter_role weight, weft_
   return y;
 }
 
-static uint32_t norm(builder *b, uint32_t x, weft_parameter_role weight, weft_parameter_role bias, int32_t layer, const char *name) {
+static uint32_t norm(builder *b, uint32_t x, weft_parameter_role weight, weft_parameter_role bias, int32_t layer,
+                     const char *name) {
   bool rms = b->network->family == WEFT_LLAMA;
   const char *stats_name = weft_arena_format(&b->graph->arena, "%s.stats", label(b, layer, name));
   uint32_t y = activation(b, label(b, layer, name), b->network->hidden);
@@ -99,11 +112,17 @@ static uint32_t rotate(builder *b, uint32_t x, uint32_t heads, int32_t layer, co
   if (n->rope_kind == WEFT_ROPE_NONE) return x;
   uint32_t y = unary(b, WEFT_OP_ROPE, x, b->positions, layer, name);
   weft_attributes *a = &b->graph->nodes[b->graph->node_count - 1].attributes;
-  *a = (weft_attributes){.heads = heads, .head_dim = n->head_dim, .rotary_dim = n->rotary_dim, .rope_kind = n->rope_kind,
-                         .rope_scaling = n->rope_scaling, .rope_original_positions = n->rope_original_positions,
-                         .rope_theta = n->rope_theta, .rope_factor = n->rope_factor,
+  *a = (weft_attributes){.heads = heads,
+                         .head_dim = n->head_dim,
+                         .rotary_dim = n->rotary_dim,
+                         .rope_kind = n->rope_kind,
+                         .rope_scaling = n->rope_scaling,
+                         .rope_original_positions = n->rope_original_positions,
+                         .rope_theta = n->rope_theta,
+                         .rope_factor = n->rope_factor,
                          .rope_low_frequency_factor = n->rope_low_frequency_factor,
-                         .rope_high_frequency_factor = n->rope_high_frequency_factor, .scale = 1};
+                         .rope_high_frequency_factor = n->rope_high_frequency_factor,
+                         .scale = 1};
   return y;
 }
 
@@ -120,15 +139,23 @@ static uint32_t embed(builder *b, uint32_t indices, weft_parameter_role table, c
 static uint32_t cache(builder *b, int32_t layer, const char *name) {
   uint64_t room = b->run->mode == WEFT_PREFILL && b->run->context ? b->run->context : b->run->sequence;
   return weft_graph_add_value(
-      b->graph, (weft_value){.name = label(b, layer, name), .role = WEFT_VALUE_CACHE, .dtype = b->run->dtype, .rank = 3,
+      b->graph, (weft_value){.name = label(b, layer, name),
+                             .role = WEFT_VALUE_CACHE,
+                             .dtype = b->run->dtype,
+                             .rank = 3,
                              .shape = {b->batch, room, (uint64_t)b->network->kv_heads * b->network->head_dim},
-                             .parent = WEFT_NONE, .parameter = WEFT_NONE});
+                             .parent = WEFT_NONE,
+                             .parameter = WEFT_NONE});
 }
 
 static uint32_t attend(builder *b, uint32_t q, uint32_t k, uint32_t v, int32_t layer) {
   const weft_network *n = b->network;
-  weft_attributes attributes = {.batch = b->batch, .heads = n->heads, .kv_heads = n->kv_heads, .head_dim = n->head_dim,
-                                .causal = n->family != WEFT_BERT, .scale = n->attention_scale};
+  weft_attributes attributes = {.batch = b->batch,
+                                .heads = n->heads,
+                                .kv_heads = n->kv_heads,
+                                .head_dim = n->head_dim,
+                                .causal = n->family != WEFT_BERT,
+                                .scale = n->attention_scale};
   uint32_t o = activation(b, label(b, layer, "attention.out"), (uint64_t)n->heads * n->head_dim);
   if (b->training || n->family == WEFT_BERT) {
     uint32_t lse = matrix(b, label(b, layer, "attention.lse"), WEFT_VALUE_STATISTIC, WEFT_F32, b->rows, n->heads);
@@ -211,7 +238,8 @@ static uint32_t block(builder *b, uint32_t x, int32_t layer) {
 static uint32_t embeddings(builder *b) {
   uint32_t x = embed(b, b->ids, WEFT_TOKEN_EMBEDDING, "embedding.token");
   if (parameter(b, WEFT_POSITION_EMBEDDING, -1) != WEFT_NONE)
-    x = unary(b, WEFT_OP_ADD, x, embed(b, b->positions, WEFT_POSITION_EMBEDDING, "embedding.position"), -1, "embedding.sum");
+    x = unary(b, WEFT_OP_ADD, x, embed(b, b->positions, WEFT_POSITION_EMBEDDING, "embedding.position"), -1,
+              "embedding.sum");
   if (parameter(b, WEFT_TYPE_EMBEDDING, -1) != WEFT_NONE) {
     uint32_t types = input(b, "types", b->rows);
     x = unary(b, WEFT_OP_ADD, x, embed(b, types, WEFT_TYPE_EMBEDDING, "embedding.type"), -1, "embedding.total");
@@ -242,8 +270,13 @@ static void list_parameters(builder *b) {
   for (uint32_t i = 0; i < places; ++i) b->parameters[i] = WEFT_NONE;
   for (uint32_t i = 0; i < weft_network_parameter_tensors(n); ++i) {
     weft_parameter p = weft_network_parameter(n, i);
-    weft_value value = {.name = weft_arena_copy_text(&b->graph->arena, p.name), .role = WEFT_VALUE_PARAMETER,
-                        .dtype = WEFT_F32, .rank = p.rank, .shape = {p.shape[0], p.shape[1]}, .parent = WEFT_NONE, .parameter = i};
+    weft_value value = {.name = weft_arena_copy_text(&b->graph->arena, p.name),
+                        .role = WEFT_VALUE_PARAMETER,
+                        .dtype = WEFT_F32,
+                        .rank = p.rank,
+                        .shape = {p.shape[0], p.shape[1]},
+                        .parent = WEFT_NONE,
+                        .parameter = i};
     b->parameters[(uint32_t)p.role * (n->layers + 1) + (uint32_t)(p.layer + 1)] = weft_graph_add_value(b->graph, value);
   }
 }
@@ -291,7 +324,11 @@ weft_status weft_graph_build(const weft_network *network, const weft_run *run, u
   weft_arena_init(&graph->arena);
   graph->network = *network;
   uint64_t tokens = run->mode == WEFT_DECODE ? 1 : run->sequence;
-  builder b = {.graph = graph, .network = network, .run = run, .rows = micro_batch * tokens, .batch = micro_batch,
+  builder b = {.graph = graph,
+               .network = network,
+               .run = run,
+               .rows = micro_batch * tokens,
+               .batch = micro_batch,
                .training = run->mode == WEFT_TRAIN};
   list_parameters(&b);
   b.ids = input(&b, "ids", b.rows);

@@ -119,8 +119,8 @@ static void attention_gradient(differentiator *d, const weft_node *f) {
   uint32_t outputs[3];
   for (int i = 0; i < 3; ++i) outputs[i] = gradient_room(d, f->inputs[i]);
   weft_node *node = append(d, WEFT_OP_ATTENTION_BACKWARD, f);
-  uint32_t inputs[6] = {d->gradient[f->outputs[0]], saved(d, f->inputs[0]), saved(d, f->inputs[1]),
-                        saved(d, f->inputs[2]), saved(d, f->outputs[0]), saved(d, f->outputs[1])};
+  uint32_t inputs[6] = {d->gradient[f->outputs[0]], saved(d, f->inputs[0]),  saved(d, f->inputs[1]),
+                        saved(d, f->inputs[2]),     saved(d, f->outputs[0]), saved(d, f->outputs[1])};
   memcpy(node->inputs, inputs, sizeof inputs);
   memcpy(node->outputs, outputs, sizeof outputs);
   for (int i = 0; i < 3; ++i) contribute(d, f->inputs[i], outputs[i], false);
@@ -168,11 +168,16 @@ static void cross_entropy_gradient(differentiator *d, const weft_node *f) {
 // The table of operations with their gradients. The rest occurs only in inference or is itself a gradient.
 typedef void (*gradient_rule)(differentiator *d, const weft_node *forward);
 static const gradient_rule rules[WEFT_OP_COUNT] = {
-    [WEFT_OP_EMBED] = embed_gradient,         [WEFT_OP_LINEAR] = linear_gradient,
-    [WEFT_OP_LAYER_NORM] = norm_gradient,     [WEFT_OP_RMS_NORM] = norm_gradient,
-    [WEFT_OP_ROPE] = rope_gradient,           [WEFT_OP_ATTENTION] = attention_gradient,
-    [WEFT_OP_ACTIVATION] = activation_gradient, [WEFT_OP_GATED] = gated_gradient,
-    [WEFT_OP_ADD] = add_gradient,             [WEFT_OP_CROSS_ENTROPY] = cross_entropy_gradient,
+    [WEFT_OP_EMBED] = embed_gradient,
+    [WEFT_OP_LINEAR] = linear_gradient,
+    [WEFT_OP_LAYER_NORM] = norm_gradient,
+    [WEFT_OP_RMS_NORM] = norm_gradient,
+    [WEFT_OP_ROPE] = rope_gradient,
+    [WEFT_OP_ATTENTION] = attention_gradient,
+    [WEFT_OP_ACTIVATION] = activation_gradient,
+    [WEFT_OP_GATED] = gated_gradient,
+    [WEFT_OP_ADD] = add_gradient,
+    [WEFT_OP_CROSS_ENTROPY] = cross_entropy_gradient,
 };
 
 // The copy of an operand for a recomputed node: columns of a recomputed value are columns of its copy.

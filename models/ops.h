@@ -30,8 +30,8 @@
 //   add              a (N,C), b (N,C)                        -> y
 //   last_row         x (B*T,C)                               -> y (B,C): the last row of each of `batch` sequences
 //   cross_entropy    logits (N,V), targets (N)               -> loss (N) in nats, lse (N); target -1: loss 0, ignored
-//   cross_entropy_backward  logits, targets, lse             -> dlogits = (softmax - onehot) * loss_scale (0 if ignored)
-//   load             W at the store, [b at the store]        -> W, [b] in slots, converted to the slot's dtype
+//   cross_entropy_backward  logits, targets, lse             -> dlogits = (softmax - onehot) * loss_scale (0 if
+//   ignored) load             W at the store, [b at the store]        -> W, [b] in slots, converted to the slot's dtype
 //   store_gradient   dW, [db] in slots                       -> gradients at the store (f32); see `accumulate`
 //   all_reduce       gradient at the store                   -> the same, summed over systems
 //   square_sum       gradient at the store                   -> one f64: sum of squares (for clipping)
@@ -68,9 +68,9 @@ enum { WEFT_OP_MAX_INPUTS = 6, WEFT_OP_MAX_OUTPUTS = 3 };
 #define WEFT_NONE UINT32_MAX  // "no tensor", "no step"
 
 typedef struct weft_attributes {
-  uint32_t batch;                 // sequences in the rows
+  uint32_t batch;  // sequences in the rows
   uint32_t heads, kv_heads, head_dim, rotary_dim;
-  uint32_t context;               // attention_cached: cache rows that the op table counts (the most there can be)
+  uint32_t context;  // attention_cached: cache rows that the op table counts (the most there can be)
   bool transposed, causal, accumulate;
   weft_activation activation;
   weft_rope_kind rope_kind;
@@ -78,8 +78,8 @@ typedef struct weft_attributes {
   uint32_t rope_original_positions;
   double rope_theta, rope_factor, rope_low_frequency_factor, rope_high_frequency_factor;
   float epsilon;
-  float scale;                    // linear, embed: of the output; attention: of q.k
-  float decay;                    // adamw: 1 where weight decay applies, 0 on vectors
+  float scale;  // linear, embed: of the output; attention: of q.k
+  float decay;  // adamw: 1 where weight decay applies, 0 on vectors
 } weft_attributes;
 
 typedef struct weft_op_facts {

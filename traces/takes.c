@@ -19,9 +19,9 @@ typedef struct take {
 } take;
 
 struct weft_trace_takes {
-  take *ring;        // take number t is ring[t % most]
+  take *ring;  // take number t is ring[t % most]
   uint32_t most;
-  uint64_t ended;    // the take being recorded has this number
+  uint64_t ended;  // the take being recorded has this number
 };
 
 weft_trace_takes *weft_trace_takes_create(uint32_t most) {

@@ -1,5 +1,5 @@
-// Takes: several runs of one schedule, of which the typical one becomes the trace. A single run on a computer that does other
-// things too is a matter of luck; the median of some runs is not.
+// Takes: several runs of one schedule, of which the typical one becomes the trace. A single run on a computer that does
+// other things too is a matter of luck; the median of some runs is not.
 //
 //   weft_trace_takes *takes = weft_trace_takes_create(9);
 //   weft_trace_sink sink = weft_trace_takes_sink(takes);
@@ -23,12 +23,12 @@ typedef struct weft_trace_takes weft_trace_takes;
 weft_trace_takes *weft_trace_takes_create(uint32_t most);
 void weft_trace_takes_destroy(weft_trace_takes *takes);  // takes NULL
 
-weft_trace_sink weft_trace_takes_sink(weft_trace_takes *takes);  // of the take that is being recorded
+weft_trace_sink weft_trace_takes_sink(weft_trace_takes *takes);      // of the take that is being recorded
 void weft_trace_takes_end(weft_trace_takes *takes, double seconds);  // that take is complete and took so long
 
 // Hands the take with the median of the seconds (the lower one of an even number) to `into`, in the order recorded.
-// WEFT_FAILED when no take has ended; else the first error of `into`. `out_take` (may be NULL): which one, from 0, counting all
-// that ended; `out_seconds` (may be NULL): its time.
+// WEFT_FAILED when no take has ended; else the first error of `into`. `out_take` (may be NULL): which one, from 0,
+// counting all that ended; `out_seconds` (may be NULL): its time.
 weft_status weft_trace_takes_replay(const weft_trace_takes *takes, const weft_trace_sink *into, uint64_t *out_take,
                                     double *out_seconds) WEFT_CHECKED;
 

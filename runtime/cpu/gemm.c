@@ -36,8 +36,9 @@ static uint64_t even_size(uint64_t count, uint64_t most) {
 }
 
 // Sizes were measured (tests/bench/ops.c): 256 x 384 is within some percent of the best for weights as right operands;
-// weight gradients have a short inner dimension, where wide tiles pack less. Fewer tiles than processing units are cut
-// further.
+// weight gradients have a short inner dimension, where wide tiles pack less. Tiles are
+// cut further until there are two for every processing unit: a stream thread takes a core now and then, and whoever has
+// another core then takes over the rest.
 static tile_grid coarse_grid(const cpu_product *p, uint32_t units) {
   uint64_t rows = p->a_across ? 192 : 256, columns = p->a_across ? 1024 : 384;
   tile_grid g;
@@ -46,7 +47,9 @@ static tile_grid coarse_grid(const cpu_product *p, uint32_t units) {
     g.columns = even_size(p->n, columns);
     g.tiles_down = pieces(p->m, g.rows);
     g.tiles_across = pieces(p->n, g.columns);
-    if (g.tiles_down * g.tiles_across >= units || (rows <= 64 && columns <= 96)) return g;
+    uint64_t tiles = g.tiles_down * g.tiles_across;
+    if (tiles >= 2 * units || (tiles >= units && rows <= 128 && columns <= 192) || (rows <= 64 && columns <= 96))
+      return g;
     if (columns > 96 && columns >= rows)
       columns /= 2;
     else if (rows > 64)

@@ -54,9 +54,10 @@ static weft_status describe(const bench *b) {
   WEFT_TRY(b->backend->open(&b->options, &device));
   char *about = b->backend->describe(device);
   b->backend->close(device);
-  printf("{\"network\": \"%s\", \"parameters\": %" PRIu64 ", \"flops\": %.6e, \"backend\": \"%s: %s\", \"steps\": %u}\n",
-         b->network.name, weft_network_parameters(&b->network), weft_schedule_flops(b->schedule, true), b->backend->name,
-         about, b->schedule->step_count);
+  printf("{\"network\": \"%s\", \"parameters\": %" PRIu64
+         ", \"flops\": %.6e, \"backend\": \"%s: %s\", \"steps\": %u}\n",
+         b->network.name, weft_network_parameters(&b->network), weft_schedule_flops(b->schedule, true),
+         b->backend->name, about, b->schedule->step_count);
   free(about);
   return NULL;
 }
@@ -71,7 +72,8 @@ static weft_status peak(const bench *b) {
   for (int i = 0; i < 2 * N * N; ++i) x[i] = 1;
   weft_attributes attributes = {.scale = 1};
   weft_scalars scalars = {0};
-  weft_call call = {.op = WEFT_OP_LINEAR, .attributes = &attributes, .scalars = &scalars, .row_end = N, .weight_rows = N};
+  weft_call call = {
+      .op = WEFT_OP_LINEAR, .attributes = &attributes, .scalars = &scalars, .row_end = N, .weight_rows = N};
   call.inputs[0] = (weft_view){x, WEFT_F32, N, N, N};
   call.inputs[1] = (weft_view){w, WEFT_F32, N, N, N};
   call.outputs[0] = (weft_view){y, WEFT_F32, N, N, N};

@@ -204,7 +204,8 @@ static void runs_that_make_no_sense_are_refused(void **state) {
   must(weft_network_read("gpt2", &network));
   weft_machine *machine;
   must(weft_machine_read("cs2", &machine));
-  weft_run runs[] = {run_of(WEFT_TRAIN, 3, 64), run_of(WEFT_TRAIN, 0, 64), run_of(WEFT_PREFILL, 1, 4096), run_of(WEFT_TRAIN, 1000, 64)};
+  weft_run runs[] = {run_of(WEFT_TRAIN, 3, 64), run_of(WEFT_TRAIN, 0, 64), run_of(WEFT_PREFILL, 1, 4096),
+                     run_of(WEFT_TRAIN, 1000, 64)};
   runs[0].systems = 2;
   runs[3].systems = 1000;
   for (size_t i = 0; i < sizeof runs / sizeof *runs; ++i) {

@@ -1,5 +1,5 @@
-// Schedules from hostile files: whatever the bytes, a status or a schedule that the checker accepts, never a crash. Mutations
-// are a pure function of the seed (first argument; default 1).
+// Schedules from hostile files: whatever the bytes, a status or a schedule that the checker accepts, never a crash.
+// Mutations are a pure function of the seed (first argument; default 1).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
