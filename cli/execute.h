@@ -58,6 +58,7 @@ weft_status weft_cli_encode(const weft_tokenizer *tokenizer, const char *text, s
 weft_status weft_cli_trace_open(const char *path, const weft_schedule *schedule, const weft_backend *backend,
                                 const char *device, weft_trace_writer **out_writer) WEFT_CHECKED;
 // Writes the typical one of `takes` and ends the file; abandons it and returns `status` if that is a failure.
-weft_status weft_cli_trace_close(weft_trace_writer *writer, const weft_trace_takes *takes, weft_status status) WEFT_CHECKED;
+weft_status weft_cli_trace_close(weft_trace_writer *writer, const weft_trace_takes *takes,
+                                 weft_status status) WEFT_CHECKED;
 
 #endif

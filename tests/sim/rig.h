@@ -3,8 +3,8 @@
 //
 // The processor computes 1 FLOP/ns, the mesh is whatever a test makes of it, links and store carry 1 byte/ns where a
 // test does not say otherwise: a step of N FLOPs or bytes takes N ns.
-#ifndef TESTS_SIM_RIG_H
-#define TESTS_SIM_RIG_H
+#ifndef WEFT_TESTS_SIM_RIG_H
+#define WEFT_TESTS_SIM_RIG_H
 
 #include <stddef.h>
 
