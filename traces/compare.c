@@ -142,6 +142,9 @@ static weft_status same_schedule(const weft_trace_header *p, const weft_trace_he
 weft_status weft_compare(const weft_trace *predicted, const weft_trace *measured, weft_comparison **out_comparison) {
   const weft_trace_header *p = &predicted->header, *m = &measured->header;
   WEFT_TRY(same_schedule(p, m));
+  if (predicted->event_count == 0 || measured->event_count == 0)
+    return weft_error(WEFT_INVALID, "the %s trace has no events: nothing can be compared",
+                      predicted->event_count == 0 ? "first" : "second");
   weft_comparison *out = weft_allocate(sizeof *out);
   joiner j = {
       .traces = {predicted, measured}, .out = out, .steps = weft_allocate_array(p->step_count, sizeof *j.steps)};
