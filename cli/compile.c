@@ -7,7 +7,7 @@
 
 typedef struct compile_request {
   char *network, *machine, *mode, *dtype, *optimizer, *recompute, *output;
-  int batch, sequence, context, systems, micro_batch, seed, all_logits;
+  int batch, sequence, context, systems, micro_batch, seed, all_logits, no_clip;
 } compile_request;
 
 static weft_status count_of(const char *option, int value, uint32_t *out_count) {
@@ -27,6 +27,7 @@ static weft_status read_run(const compile_request *request, weft_run *run) {
   WEFT_TRY(count_of("systems", request->systems, &run->systems));
   WEFT_TRY(count_of("micro-batch", request->micro_batch, &run->micro_batch));
   run->all_logits = request->all_logits;
+  run->clip = !request->no_clip;
   run->seed = (uint64_t)request->seed;
   return NULL;
 }
@@ -76,6 +77,8 @@ static weft_status run(int argc, const char **argv) {
        "of streamed weights and activations: f32, bf16 (default) or f16", "DTYPE"},
       {"optimizer", 0, POPT_ARG_STRING, &request.optimizer, 0, "adamw (default) or sgd", "NAME"},
       {"recompute", 0, POPT_ARG_STRING, &request.recompute, 0, "auto (default), none or block", "POLICY"},
+      {"no-clip", 0, POPT_ARG_NONE, &request.no_clip, 0,
+       "updates follow their gradients at once, without the norm of all of them", NULL},
       {"all-logits", 0, POPT_ARG_NONE, &request.all_logits, 0, "prefill: logits of every position", NULL},
       {"seed", 0, POPT_ARG_INT, &request.seed, 0, "kept in the schedule (default 1)", "N"},
       {"output", 'o', POPT_ARG_STRING, &request.output, 0, "the schedule to write", "S.weft"},

@@ -110,6 +110,7 @@ static weft_status run_repeats(execution *e, const weft_feed *feed, weft_trace_t
 
 static weft_status run_all(execution *e) {
   weft_feed feed = {.ids = e->ids, .targets = e->targets, .update = weft_update_default()};
+  if (!e->schedule->run.clip) feed.update.clip_norm = 0;
   // The work of a decode step grows with its position; the schedule counts that of the last one.
   if (e->schedule->run.mode == WEFT_DECODE) feed.position = e->schedule->run.sequence - 1;
   weft_trace_writer *writer = NULL;

@@ -98,6 +98,7 @@ static weft_status compile_both(training *t) {
   run.micro_batch = accumulate ? run.batch / accumulate : 0;
   WEFT_TRY(weft_cli_dtype(&r->device, &run.dtype));
   if (r->optimizer) WEFT_TRY(weft_optimizer_parse(r->optimizer, &run.optimizer));
+  run.clip = r->clip > 0;
   run.seed = (uint64_t)r->seed;
   WEFT_TRY(weft_cli_compile(&r->device, &t->model.network, &run, &t->schedule));
   if (r->write_schedule) WEFT_TRY(weft_schedule_write(t->schedule, r->write_schedule));
@@ -215,10 +216,11 @@ static weft_status note_step(void *context, const weft_train_record *record) {
   t->seconds += record->seconds;
   t->tokens += record->tokens;
   if (!isnan(record->validation_loss)) t->validation_loss = record->validation_loss;
-  char note[160], validation[48] = "";
+  char note[192], validation[48] = "", norm[48] = "";
   if (!isnan(t->validation_loss)) snprintf(validation, sizeof validation, ", validation %.4f", t->validation_loss);
-  snprintf(note, sizeof note, "loss %.4f%s, rate %.2e, norm %.3f, %.0f tokens/s", record->loss, validation,
-           record->learning_rate, record->gradient_norm, (double)record->tokens / record->seconds);
+  if (!isnan(record->gradient_norm)) snprintf(norm, sizeof norm, ", norm %.3f", record->gradient_norm);
+  snprintf(note, sizeof note, "loss %.4f%s, rate %.2e%s, %.0f tokens/s", record->loss, validation,
+           record->learning_rate, norm, (double)record->tokens / record->seconds);
   weft_progress_update(&t->progress, record->step, note);
   return NULL;
 }

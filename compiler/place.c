@@ -9,7 +9,7 @@
 // the small chunks; with more tokens a product needs a larger piece to be efficient, above all where chunks split its
 // inner dimension. (Measured with tests/bench; docs/decisions/compiler.md.) On a mesh the weight is a stream of
 // wavelets anyway, and chunks are only how finely the overlap is described.
-static const uint64_t DECODE_CHUNK_BYTES = 512u << 10, PRODUCT_CHUNK_BYTES = 2u << 20,
+static const uint64_t DECODE_CHUNK_BYTES = 512u << 10, PRODUCT_CHUNK_BYTES = 16u << 20,
                       MESH_CHUNK_BYTES_MIN = 256u << 10;
 enum { FEW_TOKENS = 4, INNER_ROWS_MIN = 512, MESH_CHUNKS = 16, MESH_RING = 2, ROOFLINE_RING = 4 };
 

@@ -135,6 +135,7 @@ static Weft__Run *pack_run(packer *p, const weft_run *run) {
   m->recompute = run->recompute;
   m->all_logits = run->all_logits;
   m->keep_hidden = run->keep_hidden;
+  m->clip = run->clip;
   m->seed = run->seed;
   return m;
 }
@@ -272,6 +273,7 @@ static weft_status unpack_run(const Weft__Run *m, weft_run *out) {
                     .recompute = (weft_recompute)m->recompute,
                     .all_logits = m->all_logits,
                     .keep_hidden = m->keep_hidden,
+                    .clip = m->clip,
                     .seed = m->seed};
   return NULL;
 }

@@ -211,7 +211,7 @@ static void emit_node(draft *d, uint32_t n) {
   if (first_gradient != WEFT_NONE) emit_store_gradient(d, node, first_gradient);
 }
 
-static void emit_update(draft *d, uint32_t gradient) {
+static void emit_square_sum(draft *d, uint32_t gradient) {
   weft_step *step = add_step(d, WEFT_UPDATE, WEFT_QUEUE_UPDATE, WEFT_OP_SQUARE_SUM);
   step->phase = WEFT_OPTIMIZE;
   uint32_t index = d->step_count - 1;
@@ -228,24 +228,45 @@ static uint32_t parameter_tensor(const draft *d, uint32_t parameter) {
   return WEFT_NONE;
 }
 
-static void emit_updates(draft *d) {
-  uint32_t parameters = weft_network_parameter_tensors(&d->graph->network);
-  for (uint32_t p = 0; p < parameters; ++p)
-    if (d->gradient_of[p] != WEFT_NONE) emit_update(d, d->gradient_of[p]);
-  for (uint32_t p = 0; p < parameters; ++p) {
-    uint32_t gradient = d->gradient_of[p];
-    if (gradient == WEFT_NONE) continue;
-    uint32_t weight = parameter_tensor(d, p);
-    bool adam = d->schedule->run.optimizer == WEFT_ADAMW;
-    uint32_t m = adam ? store_tensor(d, weight, WEFT_STORE_MOMENT1, "m.") : WEFT_NONE;
-    uint32_t v = adam ? store_tensor(d, weight, WEFT_STORE_MOMENT2, "v.") : WEFT_NONE;
-    weft_step *step = add_step(d, WEFT_UPDATE, WEFT_QUEUE_UPDATE, adam ? WEFT_OP_ADAMW : WEFT_OP_SGD);
-    step->phase = WEFT_OPTIMIZE;
-    step->layer = weft_network_parameter(&d->graph->network, p).layer;
-    step->attributes.decay = d->tensors[weight].rank > 1 ? 1 : 0;
-    memcpy(step->inputs, (uint32_t[]){weight, gradient, m, v}, 4 * sizeof m);
-    memcpy(step->outputs, (uint32_t[]){weight, m, v}, 3 * sizeof m);
+static void emit_update(draft *d, uint32_t p) {
+  uint32_t gradient = d->gradient_of[p], weight = parameter_tensor(d, p);
+  bool adam = d->schedule->run.optimizer == WEFT_ADAMW;
+  uint32_t m = adam ? store_tensor(d, weight, WEFT_STORE_MOMENT1, "m.") : WEFT_NONE;
+  uint32_t v = adam ? store_tensor(d, weight, WEFT_STORE_MOMENT2, "v.") : WEFT_NONE;
+  weft_step *step = add_step(d, WEFT_UPDATE, WEFT_QUEUE_UPDATE, adam ? WEFT_OP_ADAMW : WEFT_OP_SGD);
+  step->phase = WEFT_OPTIMIZE;
+  step->layer = weft_network_parameter(&d->graph->network, p).layer;
+  step->attributes.decay = d->tensors[weight].rank > 1 ? 1 : 0;
+  memcpy(step->inputs, (uint32_t[]){weight, gradient, m, v}, 4 * sizeof m);
+  memcpy(step->outputs, (uint32_t[]){weight, m, v}, 3 * sizeof m);
+}
+
+// Parameters in the order in which their gradients are complete in the store: the update queue runs in order, and must
+// not wait for the last gradient (a tied embedding's) before it touches the first.
+static uint32_t order_of_gradients(const draft *d, uint32_t *order) {
+  uint32_t parameters = weft_network_parameter_tensors(&d->graph->network), count = parameters;
+  bool *placed = weft_allocate_array(parameters, sizeof *placed);
+  for (uint32_t s = d->step_count; s-- > 0;) {
+    const weft_step *step = &d->steps[s];
+    if (step->kind != WEFT_STREAM_OUT) continue;
+    for (uint32_t i = WEFT_OP_MAX_OUTPUTS; i-- > 0;) {
+      uint32_t p = step->outputs[i] == WEFT_NONE ? WEFT_NONE : d->tensors[step->outputs[i]].parameter;
+      if (p == WEFT_NONE || placed[p]) continue;
+      placed[p] = true;
+      order[--count] = p;
+    }
   }
+  free(placed);
+  memmove(order, order + count, (parameters - count) * sizeof *order);
+  return parameters - count;
+}
+
+static void emit_updates(draft *d) {
+  uint32_t *order = weft_allocate_array(weft_network_parameter_tensors(&d->graph->network), sizeof *order);
+  uint32_t count = order_of_gradients(d, order);
+  for (uint32_t i = 0; d->schedule->run.clip && i < count; ++i) emit_square_sum(d, d->gradient_of[order[i]]);
+  for (uint32_t i = 0; i < count; ++i) emit_update(d, order[i]);
+  free(order);
 }
 
 static void *keep(weft_arena *arena, void *array, size_t bytes) {

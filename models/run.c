@@ -10,7 +10,7 @@ static const char *const recomputes[] = {"auto", "none", "block"};
 
 weft_run weft_run_default(void) {
   return (weft_run){.mode = WEFT_TRAIN, .batch = 1, .systems = 1, .dtype = WEFT_BF16, .optimizer = WEFT_ADAMW,
-                    .recompute = WEFT_RECOMPUTE_AUTO, .seed = 1};
+                    .recompute = WEFT_RECOMPUTE_AUTO, .clip = true, .seed = 1};
 }
 
 static weft_status parse(const char *what, const char *name, const char *const *names, unsigned count,
@@ -119,6 +119,7 @@ void weft_run_print(const weft_run *run, FILE *out) {
   if (run->mode == WEFT_TRAIN) {
     fprintf(out, "  %-16s %10s\n", "optimizer", weft_optimizer_name(run->optimizer));
     fprintf(out, "  %-16s %10s\n", "recompute", weft_recompute_name(run->recompute));
+    if (!run->clip) fprintf(out, "  %-16s %10s\n", "clipping", "none");
   }
   if (run->all_logits) fprintf(out, "  %-16s %10s\n", "logits", "all rows");
 }

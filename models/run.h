@@ -34,13 +34,15 @@ typedef struct weft_run {
   weft_dtype dtype;      // of streamed weights, activations and gradients
   weft_optimizer optimizer;
   weft_recompute recompute;
-  bool all_logits;       // prefill: logits of every position (scoring), not only of the last
-  bool keep_hidden;      // tests: hidden.0 .. hidden.L (after the embedding, after each block, the last after the final
-                         // norm) stay readable
+  bool clip;        // train: no update before the norm of all gradients is known, so that they can be clipped; without,
+                    // updates follow their gradients at once
+  bool all_logits;  // prefill: logits of every position (scoring), not only of the last
+  bool keep_hidden;  // tests: hidden.0 .. hidden.L (after the embedding, after each block, the last after the final
+                     // norm) stay readable
   uint64_t seed;
 } weft_run;
 
-// train, batch 1, sequence 0 (= the network's), 1 system, bf16, adamw, seed 1.
+// train, batch 1, sequence 0 (= the network's), 1 system, bf16, adamw, clip, seed 1.
 weft_run weft_run_default(void);
 weft_status weft_run_check(const weft_run *run, const weft_network *network) WEFT_CHECKED;
 void weft_run_print(const weft_run *run, FILE *out);

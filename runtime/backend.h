@@ -58,8 +58,10 @@ typedef struct weft_backend_options {
 } weft_backend_options;
 
 // A device is opened per session. compute is called from one thread at a time for the same `lane`; lanes (0 compute,
-// 1 stream-in, 2 stream-out and update) run concurrently and share nothing but the memory that the schedule's
-// dependencies order. LOAD, STORE_GRADIENT, EMBED, EMBED_BACKWARD, SQUARE_SUM, ADAMW, SGD come on lanes 1 and 2.
+// 1 stream-in, 2 reduce and stream-out, 3 update) run concurrently and share nothing but the memory that the schedule's
+// dependencies order. LOAD, STORE_GRADIENT, EMBED, EMBED_BACKWARD, SQUARE_SUM, ADAMW, SGD come on lanes 1 to 3.
+enum { WEFT_LANES = 4 };
+
 typedef struct weft_backend {
   const char *name;   // "ref", "cpu"
   const char *about;  // one line for `weft backends`

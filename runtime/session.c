@@ -132,6 +132,11 @@ static weft_status check_feed(const weft_session *session, const weft_feed *feed
     return weft_error(WEFT_INVALID, "position %llu and %llu more tokens do not fit the schedule's room for %llu",
                       (unsigned long long)feed->position, (unsigned long long)per_sequence, (unsigned long long)room);
   }
+  if (schedule->run.mode == WEFT_TRAIN && !schedule->run.clip && feed->update.clip_norm > 0 && !feed->skip_update) {
+    return weft_error(WEFT_INVALID,
+                      "the schedule was compiled without clipping; a greatest gradient norm of %g needs one with",
+                      (double)feed->update.clip_norm);
+  }
   return NULL;
 }
 

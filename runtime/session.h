@@ -1,5 +1,5 @@
-// A session executes a schedule on a backend: three queues as threads (stream-in; compute; stream-out with reduce and
-// update), slots as planned, weights streamed chunk by chunk from the store, every step timed.
+// A session executes a schedule on a backend: queues as four threads (stream-in; compute; stream-out with
+// reduce; update), slots as planned, weights streamed chunk by chunk from the store, every step timed.
 //
 // Threads: a session belongs to one thread at a time; it starts its own.
 #ifndef WEFT_RUNTIME_SESSION_H
@@ -45,7 +45,8 @@ typedef struct weft_feed {
 
 typedef struct weft_outcome {
   double loss;           // train: mean over targets that count, nats
-  double gradient_norm;  // before clipping; an infinite or undefined one fails the run before any update
+  double gradient_norm;  // before clipping; an infinite or undefined one fails the run before any update. NaN if the
+                         // schedule was compiled without clipping: nobody made it then
   double seconds;
 } weft_outcome;
 

@@ -7,10 +7,10 @@
 
 #include "runtime/session.h"
 
-enum { WEFT_WORKERS = 3, WEFT_NO_OPERAND = -1 };
+enum { WEFT_WORKERS = WEFT_LANES, WEFT_NO_OPERAND = -1 };
 
-// One thread: the compute queue (worker 0, on the caller's thread), stream-in (1), or reduce, stream-out and update
-// (2). Its index is the backend's lane.
+// One thread: the compute queue (worker 0, on the caller's thread), stream-in (1), reduce and stream-out (2), or update
+// (3). Its index is the backend's lane.
 typedef struct weft_worker {
   weft_session *session;
   uint32_t lane;

@@ -1,4 +1,4 @@
-// The queues of a session: three threads that run their steps in order and meet through counters of ended chunks.
+// The queues of a session: four threads that run their steps in order and meet through counters of ended chunks.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +12,7 @@ static uint32_t worker_of(weft_queue queue) {
   switch (queue) {
     case WEFT_QUEUE_COMPUTE: return 0;
     case WEFT_QUEUE_STREAM_IN: return 1;
+    case WEFT_QUEUE_UPDATE: return 3;
     default: return 2;
   }
 }
@@ -91,6 +92,7 @@ static bool wait_for_chunk(weft_session *session, uint32_t number, uint32_t chun
 // Sums in the order of steps, so that the norm does not depend on who was faster.
 double weft_session_norm(const weft_session *session) {
   const weft_schedule *schedule = session->schedule;
+  if (!schedule->run.clip) return NAN;
   double sum = 0;
   for (uint32_t s = 0; s < session->end; ++s)
     if (schedule->steps[s].op == WEFT_OP_SQUARE_SUM) sum += session->square_sums[s];
@@ -106,7 +108,7 @@ static float clipping_factor(double norm, float clip_norm) {
 // Before the first update of a run; the norm is complete by then.
 static weft_status prepare_update(weft_session *session, weft_worker *worker) {
   if (worker->scalars.gradient_scale > 0) return NULL;
-  double norm = weft_session_norm(session);
+  double norm = session->schedule->run.clip ? weft_session_norm(session) : 0;
   if (!isfinite(norm)) {
     return weft_error(WEFT_FAILED, "the gradients are not finite (their norm is %g); no parameter was changed", norm);
   }

@@ -70,10 +70,11 @@ static weft_status open_log(loop *l) {
 }
 
 static weft_status log_record(loop *l, const weft_train_record *record) {
-  char validation[32] = "";
+  char validation[32] = "", norm[32] = "";
   if (!isnan(record->validation_loss)) snprintf(validation, sizeof validation, "%.9g", record->validation_loss);
-  fprintf(l->log, "%llu,%.9g,%s,%.9g,%.9g,%llu,%.6g\n", (unsigned long long)record->step, record->loss, validation,
-          record->learning_rate, record->gradient_norm, (unsigned long long)record->tokens, record->seconds);
+  if (!isnan(record->gradient_norm)) snprintf(norm, sizeof norm, "%.9g", record->gradient_norm);
+  fprintf(l->log, "%llu,%.9g,%s,%.9g,%s,%llu,%.6g\n", (unsigned long long)record->step, record->loss, validation,
+          record->learning_rate, norm, (unsigned long long)record->tokens, record->seconds);
   if (fflush(l->log) != 0)
     return weft_error(WEFT_FAILED, "%s/loss.csv: cannot write: %s", l->options->directory, strerror(errno));
   return NULL;

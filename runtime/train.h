@@ -38,7 +38,8 @@ double weft_learning_rate_at(const weft_learning_rate *rate, uint64_t step);
 
 typedef struct weft_train_record {
   uint64_t step;  // 1 after the first
-  double loss, gradient_norm, learning_rate;
+  double loss, learning_rate;
+  double gradient_norm;    // before clipping; NaN without clipping
   double validation_loss;  // NaN where it was not measured
   double seconds;          // of this step
   uint64_t tokens;         // of this step

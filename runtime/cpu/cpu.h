@@ -18,7 +18,7 @@
 typedef struct cpu_place cpu_place;        // place.c
 typedef struct cpu_products cpu_products;  // gemm.c
 
-enum { CPU_LANES = 3, CPU_BUFFERS = 10 };
+enum { CPU_BUFFERS = 10 };
 
 typedef struct cpu_buffer {
   void *memory;
@@ -44,7 +44,7 @@ typedef struct cpu_device {
   cpu_place *place;
   int threads;
   uint32_t units;  // processing units of the computer
-  cpu_lane lanes[CPU_LANES];
+  cpu_lane lanes[WEFT_LANES];
 } cpu_device;
 
 typedef struct cpu_call {

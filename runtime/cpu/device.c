@@ -104,7 +104,7 @@ weft_status weft_cpu_as_f32(const cpu_call *c, const weft_view *v, int index, we
 static void cpu_close(void *device) {
   cpu_device *d = device;
   if (!d) return;
-  for (int lane = 0; lane < CPU_LANES; ++lane) {
+  for (int lane = 0; lane < WEFT_LANES; ++lane) {
     cpu_lane *l = &d->lanes[lane];
     for (int i = 0; i < CPU_BUFFERS; ++i) weft_free_large(l->buffers[i].memory);
     weft_free_large(l->scratch.memory);
@@ -164,7 +164,7 @@ static bool is_small(const weft_call *call) {
 
 static weft_status cpu_compute(void *device, uint32_t lane, const weft_call *call) {
   cpu_device *d = device;
-  assert(lane < CPU_LANES && call->op < WEFT_OP_COUNT);
+  assert(lane < WEFT_LANES && call->op < WEFT_OP_COUNT);
   cpu_call c = {.device = d,
                 .k = d->k,
                 .lane = &d->lanes[lane],

@@ -40,7 +40,7 @@ static uint64_t even_size(uint64_t count, uint64_t most) {
 // cut further until there are two for every processing unit: a stream thread takes a core now and then, and whoever has
 // another core then takes over the rest.
 static tile_grid coarse_grid(const cpu_product *p, uint32_t units) {
-  uint64_t rows = p->a_across ? 192 : 256, columns = p->a_across ? 1024 : 384;
+  uint64_t rows = p->a_across ? 192 : 256, columns = p->a_across ? 768 : 128;
   tile_grid g;
   for (;;) {
     g.rows = even_size(p->m, rows);

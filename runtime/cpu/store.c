@@ -2,6 +2,7 @@
 // which is as large as the table, on all.
 #include <assert.h>
 #include <omp.h>
+#include <sched.h>
 #include <string.h>
 
 #include "runtime/cpu/cpu.h"
@@ -56,6 +57,16 @@ weft_status weft_cpu_embed_backward(const cpu_call *c) {
   return NULL;
 }
 
+// Who copies shares cores with who multiplies, and the system lets a thread that has just woken run to its end: a whole
+// chunk, with the team waiting at its barrier. So it asks after every piece whether somebody else wants the core.
+static void copy_in_pieces(char *to, const char *from, size_t bytes) {
+  const size_t piece = 128u << 10;
+  for (size_t at = 0; at < bytes; at += piece) {
+    memcpy(to + at, from + at, bytes - at < piece ? bytes - at : piece);
+    sched_yield();
+  }
+}
+
 // Either side may be the chunk alone or the whole matrix.
 static weft_status move(const cpu_call *c, const weft_view *from, const weft_view *to, bool adds) {
   uint64_t rows = from->rows < to->rows ? from->rows : to->rows, stride;
@@ -63,7 +74,8 @@ static weft_status move(const cpu_call *c, const weft_view *from, const weft_vie
   float *room;
   bool whole = from->stride == from->columns && to->stride == from->columns && from->dtype == to->dtype;
   if (!adds && whole) {  // one long copy, which the library knows how to make without reading what it overwrites
-    memcpy(cpu_at(to, to_first, 0), cpu_at(from, from_first, 0), rows * from->columns * cpu_element_bytes(from->dtype));
+    copy_in_pieces(cpu_at(to, to_first, 0), cpu_at(from, from_first, 0),
+                   rows * from->columns * cpu_element_bytes(from->dtype));
     return NULL;
   }
   WEFT_TRY(weft_cpu_scratch(c, 2 * from->columns, &room, &stride));

@@ -1,5 +1,6 @@
 // Optimizers and the norm for clipping: one pass over f32 memory, in blocks of fixed size.
 #include <math.h>
+#include <sched.h>
 #include <string.h>
 
 #include "runtime/cpu/cpu.h"
@@ -58,6 +59,7 @@ weft_status weft_cpu_adamw_op(const cpu_call *c) {
     c->k->adamw(&a, cpu_at(&in[1], row, first), cpu_at(&in[0], row, first), cpu_at(&in[2], row, first),
                 cpu_at(&in[3], row, first), cpu_at(&out[0], row, first), cpu_at(&out[1], row, first),
                 cpu_at(&out[2], row, first), count);
+    sched_yield();  // as in store.c: products go first
   }
   return NULL;
 }

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 
-enum { LANES = 3, BUFFERS = WEFT_OP_MAX_INPUTS + WEFT_OP_MAX_OUTPUTS + 1 };
+enum { BUFFERS = WEFT_OP_MAX_INPUTS + WEFT_OP_MAX_OUTPUTS + 1 };
 
 typedef struct ref_buffer {
   void *memory;
@@ -19,7 +19,7 @@ typedef struct ref_lane {
 } ref_lane;
 
 typedef struct ref_device {
-  ref_lane lanes[LANES];
+  ref_lane lanes[WEFT_LANES];
 } ref_device;
 
 // How device.c treats the operands of an op.
@@ -81,7 +81,7 @@ static weft_status ref_open(const weft_backend_options *options, void **out_devi
 static void ref_close(void *device) {
   ref_device *d = device;
   if (!d) return;
-  for (int lane = 0; lane < LANES; ++lane)
+  for (int lane = 0; lane < WEFT_LANES; ++lane)
     for (int i = 0; i < BUFFERS; ++i) weft_free_large(d->lanes[lane].buffers[i].memory);
   free(d);
 }
@@ -138,7 +138,7 @@ static weft_view part_of_output(const weft_call *call, int index) {
 }
 
 static weft_status ref_compute(void *device, uint32_t lane, const weft_call *call) {
-  assert(lane < LANES && call->op < WEFT_OP_COUNT);
+  assert(lane < WEFT_LANES && call->op < WEFT_OP_COUNT);
   ref_lane *l = &((ref_device *)device)->lanes[lane];
   int flags = kernels[call->op].flags;
   ref_call c = {.call = call,

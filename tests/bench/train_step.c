@@ -33,6 +33,7 @@ static weft_status prepare(bench *b, char **argv) {
   b->run.sequence = (uint32_t)atoi(argv[3]);
   b->run.dtype = WEFT_F32;
   b->run.recompute = WEFT_RECOMPUTE_NONE;
+  b->run.clip = false;  // as PyTorch's side
   b->options.threads = (uint32_t)atoi(argv[4]);
   WEFT_TRY(weft_machine_read("roofline:200GFLOP/s memory:16GB", &b->machine));
   WEFT_TRY(weft_compile(&b->network, b->machine, &b->run, &b->schedule));

@@ -368,7 +368,8 @@ static void micro_batches_accumulate(void **state) {
     if (w.calls[i].op == WEFT_OP_ADD && ++adds)
       assert_false(w.calls[i].accumulate);  // on the device every micro-batch begins anew
     if (w.calls[i].op == WEFT_OP_ADAMW) assert_true(fabs((double)w.calls[i].gradient_scale - 1 / (4 + 1e-6)) < 1e-7);
-    uint32_t lane = w.calls[i].op == WEFT_OP_ADD || w.calls[i].op == WEFT_OP_CROSS_ENTROPY ? 0 : 2;
+    bool computes = w.calls[i].op == WEFT_OP_ADD || w.calls[i].op == WEFT_OP_CROSS_ENTROPY;
+    uint32_t lane = computes ? 0 : w.calls[i].op == WEFT_OP_ADAMW ? 3 : 2;
     assert_int_equal(w.calls[i].lane, lane);
   }
   assert_int_equal(stores, 8);
