@@ -38,8 +38,34 @@ extern "C" {
 typedef enum weft_device_kind { WEFT_MESH, WEFT_ROOFLINE } weft_device_kind;
 
 // A rectangle of cores, each with SRAM, a vector unit and a router.
+// What instructions of a kernel take on a core (compiler/kernel.h), and how deep its queues are. Rates are elements per
+// cycle, costs cycles; f16 stands for both 16-bit formats. A vector operation takes start-up + elements / rate.
+typedef struct weft_core_times {
+  double scalar_cycles;       // one scalar instruction
+  double branch_cycles;       // IF, either way
+  double loop_cycles;         // one turn of a plain LOOP, beside its body
+  double map_cycles;          // one turn of a map LOOP, which replaces the start-up of its operation
+  double map_startup_cycles;  // a map LOOP as a whole
+  double task_cycles;  // from the end of one task (or activation of an idle core) to the next one's first instruction
+  double end_cycles;   // from the last element of a microthread's operation to the activation that it asks for
+  double microthread_cycles;                              // the core's time to hand an operation over
+  double fabric_startup_cycles;                           // of an operation with wavelets, instead of the start-up
+  double fabric_latency_cycles;                           // from a wavelet's arrival to the result that depends on it
+  double f32_multiply, f16_multiply, f32_move, f16_move;  // per cycle
+  double other_per_cycle;                                 // maximum, minimum, comparison, conversion, integers
+  double divide_cycles;                                   // per element
+  double function_cycles;                                 // per element: square root, exp, log, tanh, sine, cosine
+  double sum_cycles;                                      // per element: SUM, DOT, GREATEST into one value
+  double conflict_factor;      // on the cycles of an operation whose two source streams meet in the same banks
+  double router_queue_words;   // per router and colour
+  double receive_queue_words;  // between router and core, per colour
+  double send_queue_words;     // between core and router, per colour
+  double turn_cycles;          // extra latency of a hop that changes between rows and columns
+} weft_core_times;
+
 typedef struct weft_mesh {
-  uint32_t columns, rows;          // the program's rectangle
+  weft_core_times times;
+  uint32_t columns, rows;  // the program's rectangle
   double clock_hz;
   uint64_t sram_bytes_per_core;
   uint64_t reserved_bytes_per_core;  // code, stack, queues: not for tensors
@@ -47,7 +73,7 @@ typedef struct weft_mesh {
   // Multiply-accumulates per cycle and core: same-format, and 16-bit inputs with f32 accumulation.
   double f32_per_cycle, f16_per_cycle, mixed_per_cycle;
   double elementwise_f32_per_cycle, elementwise_f16_per_cycle;  // add and the like
-  double vector_startup_cycles;    // of one vector operation
+  double vector_startup_cycles;                                 // of one vector operation
   uint32_t router_ports, colours;
   double hop_cycles, ramp_cycles;  // per router, and between core and router each way
   double link_words_per_cycle;     // 32-bit words per link and direction
@@ -57,21 +83,21 @@ typedef struct weft_mesh {
 typedef struct weft_rate {
   weft_op op;
   weft_dtype dtype;
-  double rows;             // tokens in the call (1 in decoding)
-  double flops, bytes;     // of the call, as the op table counts them
+  double rows;          // tokens in the call (1 in decoding)
+  double flops, bytes;  // of the call, as the op table counts them
   double seconds;
 } weft_rate;
 
 typedef struct weft_roofline {
   double f32_flops_per_second, f16_flops_per_second, bf16_flops_per_second;  // peak
   double memory_bytes, memory_bytes_per_second;
-  double step_seconds;        // fixed cost of one step (launch, hand-over between queues)
-  uint32_t cores;             // workers that one compute step uses
-  bool shared_cores;          // streams and updates run on the same cores (a host), so they take time from compute
+  double step_seconds;           // fixed cost of one step (launch, hand-over between queues)
+  uint32_t cores;                // workers that one compute step uses
+  bool shared_cores;             // streams and updates run on the same cores (a host), so they take time from compute
   double copy_bytes_per_second;  // one stream thread copying store to slot
-  double compute_efficiency;  // of peak, where no rates are given: GEMM at large sizes
-  double memory_efficiency;   // of memory bandwidth, likewise
-  weft_rate *rates;           // measured curve; NULL: the efficiencies above
+  double compute_efficiency;     // of peak, where no rates are given: GEMM at large sizes
+  double memory_efficiency;      // of memory bandwidth, likewise
+  weft_rate *rates;              // measured curve; NULL: the efficiencies above
   uint32_t rate_count;
 } weft_roofline;
 
@@ -87,12 +113,12 @@ typedef struct weft_machine {
   double store_bytes, store_bytes_per_second;
   // Broadcast/reduce tree (SwarmX).
   uint32_t max_systems, swarm_fan_out;
-  double swarm_bytes_per_second;   // between a system and its node of the tree, all ports together, each way
-  double swarm_latency_seconds;    // per level
-  double layer_seconds;    // host's fixed cost per layer and pass (kernel switch); see the file for its source
+  double swarm_bytes_per_second;  // between a system and its node of the tree, all ports together, each way
+  double swarm_latency_seconds;   // per level
+  double layer_seconds;           // host's fixed cost per layer and pass (kernel switch); see the file for its source
   double power_watts, price_usd;  // of one system; 0 when unknown
-  bool measured;           // written by `weft calibrate`: times may be compared with measurements...
-  char host[64];           // ...of this computer (weft_machine_host_identity)
+  bool measured;                  // written by `weft calibrate`: times may be compared with measurements...
+  char host[64];                  // ...of this computer (weft_machine_host_identity)
 } weft_machine;
 
 // A mesh of 8x8 cores and a CS-2's surroundings; see "Spellings" above. The name is "unnamed".
@@ -111,7 +137,7 @@ void weft_machine_print(const weft_machine *machine, FILE *out);
 char *weft_machine_spell(
     const weft_machine *machine);  // one-line spelling that weft_machine_read reads back; caller frees
 uint64_t weft_machine_hash(const weft_machine *machine);  // of all numbers and the host; not of name and description
-void weft_machine_destroy(weft_machine *machine);  // takes NULL
+void weft_machine_destroy(weft_machine *machine);         // takes NULL
 
 weft_status weft_machine_names(char ***out_names, uint32_t *out_count) WEFT_CHECKED;
 

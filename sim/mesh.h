@@ -1,0 +1,118 @@
+// The mesh at wavelet level: executes a kernel (compiler/kernel.h) on every core of a rectangle of a machine, cycle by
+// cycle and with real data. One SystemC process over flat arrays; idle cores and routers cost nothing.
+//
+//   weft_mesh *mesh;
+//   weft_mesh_open(kernel, machine, &options, &mesh);      the kernel stays the caller's and must outlive the mesh
+//   weft_mesh_write(mesh, x, y, "weights", bytes, size);   SRAM before the start
+//   weft_mesh_run(mesh, &report);                          once
+//   weft_mesh_read(mesh, x, y, "sums", bytes, size);       SRAM after the end
+//   weft_mesh_close(mesh);
+//
+// The result is a pure function of kernel, machine and data: the same cycles and bytes for 1 and 2 threads. One mesh at
+// a time runs in a process (SystemC's kernel is global); any number may be open.
+//
+// A hop is one wavelet leaving a router through one port. Links and ramps are counted apart.
+#ifndef WEFT_SIM_MESH_H
+#define WEFT_SIM_MESH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "compiler/kernel.h"
+#include "models/machine.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct weft_mesh_sim weft_mesh_sim;
+
+// What one core did, seen by an observer: an instruction from its start to its end.
+typedef struct weft_core_event {
+  uint32_t x, y, task, instruction;  // instruction: index in the program's code
+  uint64_t begin, end;               // cycles
+  bool microthread;
+} weft_core_event;
+// One wavelet leaving a router.
+typedef struct weft_hop_event {
+  uint32_t x, y, colour;
+  uint8_t port;  // weft_port
+  bool control;
+  uint64_t cycle;
+  uint32_t bits;
+} weft_hop_event;
+
+// Called for cores and routers inside `where` and cycles in [begin, end) only, from the simulating thread in order of
+// cycles for one core or router. Either function may be NULL.
+typedef struct weft_mesh_observer {
+  void *context;
+  weft_block where;
+  uint64_t begin, end;
+  void (*core)(void *context, const weft_core_event *event);
+  void (*hop)(void *context, const weft_hop_event *event);
+} weft_mesh_observer;
+
+typedef struct weft_mesh_options {
+  uint32_t threads;      // 1 or 2: bands of rows
+  uint64_t most_cycles;  // stop with WEFT_FAILED after so many; 0: never
+  bool count_links;      // keep wavelets and blocked cycles per link and core (weft_mesh_link, weft_mesh_core)
+  const weft_mesh_observer *observer;  // NULL: nobody looks. With an observer one thread runs
+} weft_mesh_options;
+weft_mesh_options weft_mesh_options_default(void);  // 1 thread, no limit, counts links
+
+typedef enum weft_stall {  // why a core did nothing in a cycle although its program has not ended
+  WEFT_STALL_RECEIVE,      // an operation waits for wavelets
+  WEFT_STALL_SEND,         // an operation waits for room in a queue towards the router
+  WEFT_STALL_IDLE,         // no task is runnable
+  WEFT_STALLS
+} weft_stall;
+const char *weft_stall_name(weft_stall stall);
+
+typedef struct weft_mesh_report {
+  uint64_t cycles;  // from the start to the last thing that any core or router did
+  uint64_t link_hops, ramp_hops, control_hops;
+  uint64_t core_busy_cycles;           // over all cores
+  uint64_t stall_cycles[WEFT_STALLS];  // over all cores
+  uint64_t instructions, elements;     // carried out; elements of vector operations
+  double flops;                        // multiply and add count 1 each
+  uint64_t hash;                       // XXH3 over cycles, counts and the SRAM of all cores
+  double wall_seconds;                 // of the simulation; not part of the result
+  uint64_t memory_bytes;               // of this process for the mesh
+} weft_mesh_report;
+
+// WEFT_INVALID: the kernel has not been checked, or is larger than the machine's mesh. WEFT_INFEASIBLE: SRAM too small.
+weft_status weft_mesh_open(const weft_kernel *kernel, const weft_machine *machine, const weft_mesh_options *options,
+                           weft_mesh_sim **out_mesh) WEFT_CHECKED;
+void weft_mesh_close(weft_mesh_sim *mesh);
+
+// Whole arrays of the core's program, in its dtype; `size` must be exactly the array's. WEFT_INVALID names the nearest
+// array.
+weft_status weft_mesh_write(weft_mesh_sim *mesh, uint32_t x, uint32_t y, const char *array, const void *bytes,
+                            size_t size) WEFT_CHECKED;
+weft_status weft_mesh_read(const weft_mesh_sim *mesh, uint32_t x, uint32_t y, const char *array, void *bytes,
+                           size_t size) WEFT_CHECKED;
+// The same in f32, converted (i32 arrays as numbers).
+weft_status weft_mesh_write_f32(weft_mesh_sim *mesh, uint32_t x, uint32_t y, const char *array, const float *values,
+                                size_t count) WEFT_CHECKED;
+weft_status weft_mesh_read_f32(const weft_mesh_sim *mesh, uint32_t x, uint32_t y, const char *array, float *values,
+                               size_t count) WEFT_CHECKED;
+// Words of a channel, by its index in the kernel; the buffer belongs to the caller until the mesh is closed.
+weft_status weft_mesh_feed(weft_mesh_sim *mesh, uint32_t channel, const uint32_t *words, uint64_t count) WEFT_CHECKED;
+weft_status weft_mesh_drain(weft_mesh_sim *mesh, uint32_t channel, uint32_t *words, uint64_t count) WEFT_CHECKED;
+
+// WEFT_FAILED: a deadlock, explained (which cores wait in which task and line for which colour, which queues are full
+// and at which routers), a view outside its array, or most_cycles. What has been done until then can still be read.
+weft_status weft_mesh_run(weft_mesh_sim *mesh, weft_mesh_report *out_report) WEFT_CHECKED;
+
+// After a run with count_links: wavelets that left router (x, y) through `port`; what its core did.
+uint64_t weft_mesh_link(const weft_mesh_sim *mesh, uint32_t x, uint32_t y, weft_port port);
+typedef struct weft_core_account {
+  uint64_t busy_cycles, stall_cycles[WEFT_STALLS], end_cycle;  // end: the core's last instruction
+} weft_core_account;
+weft_core_account weft_mesh_core(const weft_mesh_sim *mesh, uint32_t x, uint32_t y);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
