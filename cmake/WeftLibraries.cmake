@@ -3,6 +3,7 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(ZLIB REQUIRED)
+pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)                # heat maps; libpng-2.0
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)           # JSON; MIT
 pkg_check_modules(CYAML REQUIRED IMPORTED_TARGET libcyaml)            # YAML; ISC
 pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)  # BSD-2

@@ -81,6 +81,7 @@ check_fences() {
   fence 'omp\.h|oneapi/|dnnl' '^(runtime/cpu|tests)/' 'runtime/cpu/'
   fence 'cyaml/|pcre2' '^models/' 'models/'
   fence 'zlib\.h' '^(traces|tests)/' 'traces/'
+  fence 'png\.h|libpng' '^(traces|tests)/' 'traces/'
   fence 'xxhash' '^base/' 'base/'
   fence 'popt\.h' '^cli/' 'cli/'
   fence 'protobuf-c/|.*\.pb-c\.h' '_io\.c$' 'files named *_io.c'
