@@ -74,7 +74,7 @@ weft_status weft_session_create(const weft_schedule *schedule, weft_store *store
   session->store = store;
   session->backend = backend;
   pthread_mutex_init(&session->lock, NULL);
-  pthread_cond_init(&session->changed, NULL);
+  for (int w = 0; w < WEFT_WORKERS; ++w) pthread_cond_init(&session->workers[w].changed, NULL);
   weft_status status = open_session(session, options, caches);
   if (status) {
     weft_session_destroy(session);
@@ -97,7 +97,7 @@ void weft_session_destroy(weft_session *session) {
   free(session->lanes);
   free(session->square_sums);
   free(session->done);
-  pthread_cond_destroy(&session->changed);
+  for (int w = 0; w < WEFT_WORKERS; ++w) pthread_cond_destroy(&session->workers[w].changed);
   pthread_mutex_destroy(&session->lock);
   free(session);
 }

@@ -9,6 +9,15 @@
 
 enum { WEFT_WORKERS = WEFT_LANES, WEFT_NO_OPERAND = -1 };
 
+// What a worker sleeps for; NOTHING while it works.
+typedef enum weft_wait {
+  WEFT_WAIT_NOTHING,
+  WEFT_WAIT_ITERATION,  // the next one, or the end of the session
+  WEFT_WAIT_STEP,       // one of its queues' that may begin
+  WEFT_WAIT_CHUNK,      // its partner
+  WEFT_WAIT_WORKERS     // the end of the iteration: only the caller's thread
+} weft_wait;
+
 // One thread: the compute queue (worker 0, on the caller's thread), stream-in (1), reduce and stream-out (2), or update
 // (3). Its index is the backend's lane.
 typedef struct weft_worker {
@@ -22,6 +31,11 @@ typedef struct weft_worker {
   weft_scalars scalars;             // own copy: gradient_scale (0: not known yet) is set while others read theirs
   weft_trace_event *events;         // of this iteration, in the order in which they ended
   uint32_t event_count;
+  // Guarded by the session's lock; `changed` is signalled when what is waited for has happened.
+  pthread_cond_t changed;
+  weft_wait wait;
+  uint64_t seen;                   // WAIT_ITERATION: the last ticket
+  uint32_t wait_step, wait_chunk;  // WAIT_CHUNK
 } weft_worker;
 
 struct weft_session {
@@ -41,10 +55,8 @@ struct weft_session {
 
   weft_worker workers[WEFT_WORKERS];
 
-  // Guarded by `lock`; `changed` is signalled after every change that somebody may wait for.
+  // Guarded by `lock`.
   pthread_mutex_t lock;
-  pthread_cond_t changed;
-  uint32_t waiting;  // threads in `changed`
   uint32_t *done;    // per step: chunks ended in this iteration
   uint64_t ticket;   // rises when an iteration may begin
   uint32_t working;  // started workers that have not ended it yet

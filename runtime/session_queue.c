@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -17,17 +18,7 @@ static uint32_t worker_of(weft_queue queue) {
   }
 }
 
-// ---- waiting; all with the lock held ----
-
-static void wait_for_change(weft_session *session) {
-  ++session->waiting;
-  pthread_cond_wait(&session->changed, &session->lock);
-  --session->waiting;
-}
-
-static void tell(weft_session *session) {
-  if (session->waiting > 0) pthread_cond_broadcast(&session->changed);
-}
+// ---- what may go on; all with the lock held ----
 
 static bool ended(const weft_session *session, uint32_t step) {
   return session->done[step] == session->schedule->steps[step].chunks;
@@ -53,35 +44,77 @@ static bool may_begin(const weft_session *session, uint32_t number) {
   return partner_allows(session, number, 0);
 }
 
-// The lowest-numbered step of the worker's queues that may begin; WEFT_NONE after the last one or when all must stop.
+// The lowest-numbered step of the worker's queues that may begin, WEFT_NONE when there is none yet; `*out_left` says
+// whether any is left.
+static uint32_t find_step(const weft_worker *worker, bool *out_left, int *out_queue) {
+  const weft_session *session = worker->session;
+  uint32_t found = WEFT_NONE;
+  *out_left = false;
+  for (int q = 0; q < WEFT_QUEUE_COUNT; ++q) {
+    if (worker->next[q] == worker->counts[q] || worker->steps[q][worker->next[q]] >= session->end) continue;
+    *out_left = true;
+    uint32_t number = worker->steps[q][worker->next[q]];
+    if (number > found || !may_begin(session, number)) continue;
+    found = number;
+    *out_queue = q;
+  }
+  return found;
+}
+
+static bool may_go_on(const weft_worker *worker) {
+  const weft_session *session = worker->session;
+  bool left;
+  int queue;
+  switch (worker->wait) {
+    case WEFT_WAIT_NOTHING: return false;
+    case WEFT_WAIT_ITERATION: return session->quit || session->ticket != worker->seen;
+    case WEFT_WAIT_STEP: return session->failure || find_step(worker, &left, &queue) != WEFT_NONE || !left;
+    case WEFT_WAIT_CHUNK: return session->failure || partner_allows(session, worker->wait_step, worker->wait_chunk);
+    case WEFT_WAIT_WORKERS: return session->working == 0;
+  }
+  return true;
+}
+
+// ---- waiting; all with the lock held ----
+
+static void wait_for(weft_worker *worker, weft_wait what) {
+  worker->wait = what;
+  if (may_go_on(worker)) worker->wait = WEFT_WAIT_NOTHING;
+  while (worker->wait != WEFT_WAIT_NOTHING) pthread_cond_wait(&worker->changed, &worker->session->lock);
+}
+
+// Wakes those who may go on, and nobody else: waking a thread that goes back to sleep costs whoever wakes it some
+// microseconds, and with small steps that is a good part of the time.
+static void tell(weft_session *session) {
+  for (uint32_t w = 0; w < WEFT_WORKERS; ++w) {
+    weft_worker *worker = &session->workers[w];
+    if (!may_go_on(worker)) continue;
+    worker->wait = WEFT_WAIT_NOTHING;
+    pthread_cond_signal(&worker->changed);
+  }
+}
+
+// WEFT_NONE after the last step or when all must stop.
 static uint32_t next_step(weft_worker *worker) {
   weft_session *session = worker->session;
   uint32_t found = WEFT_NONE;
+  bool left = true;
+  int queue = 0;
   pthread_mutex_lock(&session->lock);
-  for (;;) {
-    bool left = false;
-    int queue_found = 0;
-    if (session->failure) break;
-    for (int q = 0; q < WEFT_QUEUE_COUNT; ++q) {
-      if (worker->next[q] == worker->counts[q] || worker->steps[q][worker->next[q]] >= session->end) continue;
-      left = true;
-      uint32_t number = worker->steps[q][worker->next[q]];
-      if (number > found || !may_begin(session, number)) continue;
-      found = number;
-      queue_found = q;
-    }
-    if (found != WEFT_NONE) ++worker->next[queue_found];
-    if (found != WEFT_NONE || !left) break;
-    wait_for_change(session);
-  }
+  while (!session->failure && (found = find_step(worker, &left, &queue)) == WEFT_NONE && left)
+    wait_for(worker, WEFT_WAIT_STEP);
+  if (found != WEFT_NONE) ++worker->next[queue];
   pthread_mutex_unlock(&session->lock);
   return found;
 }
 
 // False: somebody failed.
-static bool wait_for_chunk(weft_session *session, uint32_t number, uint32_t chunk) {
+static bool wait_for_chunk(weft_worker *worker, uint32_t number, uint32_t chunk) {
+  weft_session *session = worker->session;
   pthread_mutex_lock(&session->lock);
-  while (!session->failure && !partner_allows(session, number, chunk)) wait_for_change(session);
+  worker->wait_step = number;
+  worker->wait_chunk = chunk;
+  wait_for(worker, WEFT_WAIT_CHUNK);
   bool go_on = !session->failure;
   pthread_mutex_unlock(&session->lock);
   return go_on;
@@ -148,6 +181,15 @@ static weft_status compute(weft_session *session, weft_worker *worker, const wef
   return session->backend->compute(session->device, worker->lane, call);
 }
 
+// A stream steps aside for products after every piece that it copies (runtime/cpu/store.c), so that the time that
+// passes says little of its work; its thread's own time does.
+static uint64_t busy_clock_ns(const weft_step *step) {
+  struct timespec now;
+  bool stream = step->queue == WEFT_QUEUE_STREAM_IN || step->queue == WEFT_QUEUE_STREAM_OUT;
+  if (!stream || clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) != 0) return weft_clock_ns();
+  return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
 static void run_step(weft_worker *worker, uint32_t number) {
   weft_session *session = worker->session;
   const weft_step *step = &session->schedule->steps[number];
@@ -157,16 +199,17 @@ static void run_step(weft_worker *worker, uint32_t number) {
                             .lane = (uint8_t)session->lanes[number],
                             .flops = done_flops(session, step)};
   for (uint32_t chunk = 0; chunk < step->chunks; ++chunk) {
-    if (chunk > 0 && !wait_for_chunk(session, number, chunk)) return;
+    if (chunk > 0 && !wait_for_chunk(worker, number, chunk)) return;
     weft_call call;
     event.bytes += weft_session_call(session, number, chunk, &call);
     call.scalars = &worker->scalars;
-    uint64_t start = weft_clock_ns();
+    uint64_t start = weft_clock_ns(), busy = busy_clock_ns(step);
     weft_status status = compute(session, worker, step, &call);
+    busy = busy_clock_ns(step) - busy;
     uint64_t end = weft_clock_ns();
     if (chunk == 0) event.start_ns = start - session->origin_ns;
     event.end_ns = end - session->origin_ns;
-    event.busy_ns += end - start;
+    event.busy_ns += busy < end - start ? busy : end - start;  // two clocks
     bool failed = status != NULL;
     finish_chunk(session, number, chunk, status);
     if (failed) return;
@@ -184,8 +227,8 @@ static void *worker_main(void *argument) {
   weft_worker *worker = argument;
   weft_session *session = worker->session;
   pthread_mutex_lock(&session->lock);
-  for (uint64_t seen = 0;; seen = session->ticket) {
-    while (!session->quit && session->ticket == seen) wait_for_change(session);
+  for (;; worker->seen = session->ticket) {
+    wait_for(worker, WEFT_WAIT_ITERATION);
     if (session->quit) break;
     pthread_mutex_unlock(&session->lock);
     run_queues(worker);
@@ -257,7 +300,7 @@ weft_status weft_session_iterate(weft_session *session) {
   run_queues(&session->workers[0]);
 
   pthread_mutex_lock(&session->lock);
-  while (session->working > 0) wait_for_change(session);
+  wait_for(&session->workers[0], WEFT_WAIT_WORKERS);
   weft_status failure = session->failure;
   session->failure = NULL;
   pthread_mutex_unlock(&session->lock);

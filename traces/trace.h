@@ -44,10 +44,14 @@ typedef struct weft_trace_event {
   weft_queue queue;
   uint8_t lane;               // 0 or 1: which half of a double-buffered stream; 0 elsewhere
   uint64_t start_ns, end_ns;  // first chunk's start to last chunk's end
-  uint64_t busy_ns;           // of that, working rather than waiting for a partner's chunk
+  uint64_t busy_ns;           // of that, working rather than waiting; see below
   uint64_t bytes;             // moved or touched, as done
   double flops;               // as done
 } weft_trace_event;
+
+// busy_ns counts no waiting for a partner's chunk. A stream that runs on cores it shares with products also steps aside
+// for them in the middle of a chunk: there it is the time that the stream's own thread worked (its processor time;
+// simulated: the time that it takes alone). Everywhere else it is the time that passed, slowed down or not.
 
 typedef enum weft_counter {
   WEFT_COUNTER_MEMORY,      // bytes of device memory in use (on a mesh: per core)
