@@ -54,6 +54,8 @@ static const unit units[] = {
     {WEFT_CYCLES, "cycles", 0, 1},
     {WEFT_CYCLES, "cycle", 0, 1},
     {WEFT_PER_CYCLE, "/cycle", 0, 1},
+    {WEFT_WORDS, "words", 0, 1},
+    {WEFT_WORDS, "word", 0, 1},
     {WEFT_WATTS, "GW", 9, 1},
     {WEFT_WATTS, "MW", 6, 1},
     {WEFT_WATTS, "kW", 3, 1},
@@ -76,6 +78,7 @@ static const struct {
     [WEFT_SECONDS] = {"a time", "2.5 us"},
     [WEFT_CYCLES] = {"a number of cycles", "7 cycles"},
     [WEFT_PER_CYCLE] = {"a rate per cycle", "4 /cycle"},
+    [WEFT_WORDS] = {"a number of 32-bit words", "8 words"},
     [WEFT_WATTS] = {"a power", "23 kW"},
     [WEFT_USD] = {"a price", "2.5 MUSD"},
 };
@@ -173,7 +176,8 @@ char *weft_quantity_print(double value, weft_dimension dimension, const char *sp
   for (size_t i = 0; i < UNIT_COUNT; ++i) {
     const unit *u = &units[i];
     if (u->dimension != dimension) continue;
-    if (dimension == WEFT_CYCLES && (strcmp(u->name, "cycle") == 0) != (value == 1)) continue;
+    if ((dimension == WEFT_CYCLES || dimension == WEFT_WORDS) && (strchr(u->name, 's') == NULL) != (value == 1))
+      continue;
     double size = u->factor * pow(10, u->exponent);
     if (size == 1 && !base) base = u;
     bool fits = fabs(value) >= size && fabs(value) < 1e5 * size;

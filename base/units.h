@@ -1,6 +1,7 @@
 // Quantities: numbers with a unit, as people write them in machine files and on the command line.
 //
-//   "850 MHz"  "48 KiB"  "150 GB/s"  "1.2 Tb/s"  "2.5 us"  "5.78 PFLOP/s"  "7 cycles"  "4 /cycle"  "45 %"  "23 kW"
+//   "850 MHz"  "48 KiB"  "150 GB/s"  "1.2 Tb/s"  "2.5 us"  "5.78 PFLOP/s"  "7 cycles"  "4 /cycle"  "8 words"  "45 %"
+//   "23 kW"
 //
 // A quantity is a decimal number, an optional space, and a unit of the dimension that the reader needs. Prefixes are
 // case-sensitive: k M G T P E are powers of 1000 and Ki Mi Gi Ti Pi of 1024; m u n p are 1/1000 and so on, of seconds
@@ -27,14 +28,15 @@ typedef enum weft_dimension {
   WEFT_SECONDS,           // s; also min, h
   WEFT_CYCLES,            // cycle, cycles
   WEFT_PER_CYCLE,         // /cycle
+  WEFT_WORDS,             // word, words (of 32 bits)
   WEFT_WATTS,             // W
   WEFT_USD,               // USD
   WEFT_DIMENSION_COUNT
 } weft_dimension;
 
-// The value in base units (Hz, bytes, bytes/s, FLOP/s, s, cycles, W, USD). WEFT_INVALID: not a number, unknown unit
-// (with the nearest known one), a unit of another dimension, no unit, or something after it; the message says what
-// would be right.
+// The value in base units (Hz, bytes, bytes/s, FLOP/s, s, cycles, words, W, USD). WEFT_INVALID: not a number,
+// unknown unit (with the nearest known one), a unit of another dimension, no unit, or something after it; the message
+// says what would be right.
 weft_status weft_quantity_parse(const char *text, weft_dimension dimension, double *out_value) WEFT_CHECKED;
 
 // Writes a text (at most 47 characters) that weft_quantity_parse reads back as the same double, and returns it. `value`

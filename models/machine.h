@@ -3,13 +3,16 @@
 // source, or says "estimate". Inside, everything is in base units: Hz, bytes, bytes/s, FLOP/s, seconds, watts.
 //
 // Files. Top keys: name, about, device (mesh or roofline), measured_on (only from `weft calibrate`: the host's
-// identity), rates, and the sections mesh or roofline, io, store, swarm, system, whose keys are those of the table in
-// machine_fields.c, each {value: 850 MHz, source: "..."}. All keys of the device's own section are needed; in the other
-// sections a missing key has the value of weft_machine_default (the CS-2's; layer overhead, power and price 0).
+// identity), rates, and the sections mesh and core, or roofline; io, store, swarm, system. Their keys are those of the
+// table in machine_fields.c, each {value: 850 MHz, source: "..."}. All keys of mesh or roofline are needed; in the other
+// sections a missing key has the value of weft_machine_default: in `core` the WSE-2's, elsewhere the CS-2's (layer
+// overhead, power and price 0).
 //
 // Spellings. Words key:value without blanks inside. The first is mesh:COLUMNSxROWS or roofline:FLOPS (peak of every
 // dtype); then in any order, each at most once:
 //   mesh      clock sram reserved banks f32fma f16fma mixedfma f32add f16add startup ports colours hop ramp link
+//             scalar branch loop map mapstart task end microthread start fabricstart fabriclatency f32mul f16mul
+//             f32move f16move other divide function sum conflict routerqueue receivequeue sendqueue turn
 //   roofline  f32 f16 bf16 memory membw step cores shared copy computeeff memoryeff
 //             rate:op,dtype,rows,flops,bytes,seconds (may repeat)
 //   both      io (in and out at once) in out iolatency store storebw maxsystems fanout swarmbw swarmlatency
@@ -37,10 +40,11 @@ extern "C" {
 
 typedef enum weft_device_kind { WEFT_MESH, WEFT_ROOFLINE } weft_device_kind;
 
-// A rectangle of cores, each with SRAM, a vector unit and a router.
 // What instructions of a kernel take on a core (compiler/kernel.h), and how deep its queues are. Rates are elements per
-// cycle, costs cycles; f16 stands for both 16-bit formats. A vector operation takes start-up + elements / rate.
+// cycle, costs cycles; f16 stands for both 16-bit formats. A vector operation takes start-up + elements / rate. Each
+// constant's value, source and doubt: docs/machine.md.
 typedef struct weft_core_times {
+  double start_cycles;        // once: from the kernel's start to the first instruction of the cores' first tasks
   double scalar_cycles;       // one scalar instruction
   double branch_cycles;       // IF, either way
   double loop_cycles;         // one turn of a plain LOOP, beside its body
@@ -63,6 +67,7 @@ typedef struct weft_core_times {
   double turn_cycles;          // extra latency of a hop that changes between rows and columns
 } weft_core_times;
 
+// A rectangle of cores, each with SRAM, a vector unit and a router.
 typedef struct weft_mesh {
   weft_core_times times;
   uint32_t columns, rows;  // the program's rectangle

@@ -37,6 +37,55 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
     {WEFT_SECTION_MESH, "link_words", "link", WEFT_PER_CYCLE, REAL M(mesh.link_words_per_cycle), 1e-3, 1e6,
      "32-bit words per link and direction"},
 
+    {WEFT_SECTION_CORE, "start", "start", WEFT_CYCLES, REAL M(mesh.times.start_cycles), 0, 1e6,
+     "kernel's start to first instruction"},
+    {WEFT_SECTION_CORE, "scalar", "scalar", WEFT_CYCLES, REAL M(mesh.times.scalar_cycles), 0, 1e6,
+     "one scalar instruction"},
+    {WEFT_SECTION_CORE, "branch", "branch", WEFT_CYCLES, REAL M(mesh.times.branch_cycles), 0, 1e6,
+     "IF, either way"},
+    {WEFT_SECTION_CORE, "loop", "loop", WEFT_CYCLES, REAL M(mesh.times.loop_cycles), 0, 1e6,
+     "one turn of a plain loop"},
+    {WEFT_SECTION_CORE, "map", "map", WEFT_CYCLES, REAL M(mesh.times.map_cycles), 0, 1e6,
+     "one turn of a map loop, for the start-up"},
+    {WEFT_SECTION_CORE, "map_startup", "mapstart", WEFT_CYCLES, REAL M(mesh.times.map_startup_cycles), 0, 1e6,
+     "a map loop as a whole"},
+    {WEFT_SECTION_CORE, "task", "task", WEFT_CYCLES, REAL M(mesh.times.task_cycles), 0, 1e6,
+     "to a task's first instruction"},
+    {WEFT_SECTION_CORE, "end", "end", WEFT_CYCLES, REAL M(mesh.times.end_cycles), 0, 1e6,
+     "microthread's end to the activation"},
+    {WEFT_SECTION_CORE, "microthread", "microthread", WEFT_CYCLES, REAL M(mesh.times.microthread_cycles), 0, 1e6,
+     "handing over an operation"},
+    {WEFT_SECTION_CORE, "fabric_startup", "fabricstart", WEFT_CYCLES, REAL M(mesh.times.fabric_startup_cycles), 0, 1e6,
+     "start-up of an operation with wavelets"},
+    {WEFT_SECTION_CORE, "fabric_latency", "fabriclatency", WEFT_CYCLES, REAL M(mesh.times.fabric_latency_cycles), 0,
+     1e6, "wavelet's arrival to its result"},
+    {WEFT_SECTION_CORE, "f32_multiply", "f32mul", WEFT_PER_CYCLE, REAL M(mesh.times.f32_multiply), 1e-3, 1e6,
+     "f32 multiplications"},
+    {WEFT_SECTION_CORE, "f16_multiply", "f16mul", WEFT_PER_CYCLE, REAL M(mesh.times.f16_multiply), 1e-3, 1e6,
+     "16-bit multiplications"},
+    {WEFT_SECTION_CORE, "f32_move", "f32move", WEFT_PER_CYCLE, REAL M(mesh.times.f32_move), 1e-3, 1e6,
+     "32-bit moves"},
+    {WEFT_SECTION_CORE, "f16_move", "f16move", WEFT_PER_CYCLE, REAL M(mesh.times.f16_move), 1e-3, 1e6,
+     "16-bit moves"},
+    {WEFT_SECTION_CORE, "other", "other", WEFT_PER_CYCLE, REAL M(mesh.times.other_per_cycle), 1e-3, 1e6,
+     "maximum, comparison, conversion, integers"},
+    {WEFT_SECTION_CORE, "divide", "divide", WEFT_CYCLES, REAL M(mesh.times.divide_cycles), 0, 1e6,
+     "one division"},
+    {WEFT_SECTION_CORE, "function", "function", WEFT_CYCLES, REAL M(mesh.times.function_cycles), 0, 1e6,
+     "one square root, exp, log, tanh, sine"},
+    {WEFT_SECTION_CORE, "sum", "sum", WEFT_CYCLES, REAL M(mesh.times.sum_cycles), 0, 1e6,
+     "per element summed into one value"},
+    {WEFT_SECTION_CORE, "conflict_factor", "conflict", WEFT_COUNT_UNIT, REAL M(mesh.times.conflict_factor), 1, 1000,
+     "times longer when sources share banks"},
+    {WEFT_SECTION_CORE, "router_queue", "routerqueue", WEFT_WORDS, REAL M(mesh.times.router_queue_words), 1, 65536,
+     "per router and colour"},
+    {WEFT_SECTION_CORE, "receive_queue", "receivequeue", WEFT_WORDS, REAL M(mesh.times.receive_queue_words), 1, 65536,
+     "router to core, per colour"},
+    {WEFT_SECTION_CORE, "send_queue", "sendqueue", WEFT_WORDS, REAL M(mesh.times.send_queue_words), 1, 65536,
+     "core to router, per colour"},
+    {WEFT_SECTION_CORE, "turn", "turn", WEFT_CYCLES, REAL M(mesh.times.turn_cycles), 0, 1e6,
+     "more for a hop that turns"},
+
     {WEFT_SECTION_ROOFLINE, "f32_peak", "f32", WEFT_FLOPS_PER_SECOND, REAL M(roofline.f32_flops_per_second), 1e3, 1e21,
      "f32 peak"},
     {WEFT_SECTION_ROOFLINE, "f16_peak", "f16", WEFT_FLOPS_PER_SECOND, REAL M(roofline.f16_flops_per_second), 1e3, 1e21,
@@ -81,12 +130,13 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
 };
 
 const char *weft_machine_section_name(weft_machine_section section) {
-  static const char *const names[WEFT_SECTION_COUNT] = {"mesh", "roofline", "io", "store", "swarm", "system"};
+  static const char *const names[WEFT_SECTION_COUNT] = {"mesh", "core", "roofline",  "io",
+                                                          "store", "swarm", "system"};
   return names[section];
 }
 
 bool weft_machine_has_section(weft_device_kind kind, weft_machine_section section) {
-  if (section == WEFT_SECTION_MESH) return kind == WEFT_MESH;
+  if (section == WEFT_SECTION_MESH || section == WEFT_SECTION_CORE) return kind == WEFT_MESH;
   return section != WEFT_SECTION_ROOFLINE || kind == WEFT_ROOFLINE;
 }
 

@@ -11,6 +11,7 @@
 
 typedef enum weft_machine_section {
   WEFT_SECTION_MESH,
+  WEFT_SECTION_CORE,
   WEFT_SECTION_ROOFLINE,
   WEFT_SECTION_IO,
   WEFT_SECTION_STORE,
@@ -37,11 +38,11 @@ typedef struct weft_machine_field {
   const char *about;    // for printing
 } weft_machine_field;
 
-enum { WEFT_MACHINE_FIELDS = 40 };
+enum { WEFT_MACHINE_FIELDS = 64 };
 extern const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS];
 
 const char *weft_machine_section_name(weft_machine_section section);
-// Whether machines of this kind have the section (mesh and roofline exclude each other).
+// Whether machines of this kind have the section (mesh and core, or roofline).
 bool weft_machine_has_section(weft_device_kind kind, weft_machine_section section);
 
 double weft_machine_field_get(const weft_machine *machine, const weft_machine_field *field);
