@@ -77,6 +77,7 @@ typedef struct weft_array {
                      // plus `skew`
   uint32_t skew;     // bytes, a multiple of the element's size: to keep operands of one operation in different banks
   bool input, output;  // the host writes it before the start, reads it after the end
+  float fill;          // value of every element before the host writes and the kernel starts
 } weft_array;
 
 // A register's value at the start: base + x * per_x + y * per_y of the core's coordinates (i32), or `bits` (f32).
