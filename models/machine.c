@@ -54,6 +54,7 @@ weft_machine weft_machine_default(void) {
                                            .function_cycles = 60,
                                            .sum_cycles = 2,
                                            .conflict_factor = 2,
+                                           .half_conflict_factor = 2.86,
                                            .router_queue_words = 4,
                                            .receive_queue_words = 6,
                                            .send_queue_words = 3,
@@ -66,6 +67,7 @@ weft_machine weft_machine_default(void) {
                                      .step_seconds = 5e-6,
                                      .cores = 1,
                                      .copy_bytes_per_second = 10e9,
+                                     .sharing_efficiency = 1,
                                      .compute_efficiency = 0.7,
                                      .memory_efficiency = 0.8},
                         .io_in_bytes_per_second = 150e9,
@@ -170,21 +172,21 @@ void weft_machine_print(const weft_machine *m, FILE *out) {
     if (!weft_machine_has_section(m->kind, field->section)) continue;
     if (field->section != last) fprintf(out, "%s\n", weft_machine_section_name(field->section));
     last = field->section;
-    fprintf(out, "  %-20s %18s  %s\n", field->key, weft_machine_field_print(m, field, " ", text), field->about);
+    fprintf(out, "  %-21s %17s  %s\n", field->key, weft_machine_field_print(m, field, " ", text), field->about);
   }
   fprintf(out, "derived\n");
   static const weft_dtype dtypes[] = {WEFT_F32, WEFT_F16, WEFT_BF16};
   for (size_t i = 0; i < 3; ++i) {
     char what[32], si[32];
     snprintf(what, sizeof what, "peak %s", weft_dtype_name(dtypes[i]));
-    fprintf(out, "  %-20s %18s  multiply-accumulate counts 2\n", what,
+    fprintf(out, "  %-21s %17s  multiply-accumulate counts 2\n", what,
             weft_text_si(weft_machine_peak_flops(m, dtypes[i]), "FLOP/s", si));
   }
   char bytes[32];
-  fprintf(out, "  %-20s %18s  of one device\n", "memory for tensors",
+  fprintf(out, "  %-21s %17s  of one device\n", "memory for tensors",
           weft_text_bytes(weft_machine_memory_bytes(m), bytes));
   if (m->kind == WEFT_ROOFLINE && m->roofline.rate_count)
-    fprintf(out, "  %-20s %18u  points of the efficiency curve\n", "measured rates", m->roofline.rate_count);
+    fprintf(out, "  %-21s %17u  points of the efficiency curve\n", "measured rates", m->roofline.rate_count);
   if (m->measured) fprintf(out, "  measured on %s\n", m->host);
 }
 

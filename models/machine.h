@@ -4,15 +4,16 @@
 //
 // Files. Top keys: name, about, device (mesh or roofline), measured_on (only from `weft calibrate`: the host's
 // identity), rates, and the sections mesh and core, or roofline; io, store, swarm, system. Their keys are those of the
-// table in machine_fields.c, each {value: 850 MHz, source: "..."}. All keys of mesh or roofline are needed; in the other
-// sections a missing key has the value of weft_machine_default: in `core` the WSE-2's, elsewhere the CS-2's (layer
-// overhead, power and price 0).
+// table in machine_fields.c, each {value: 850 MHz, source: "..."}. All keys of mesh or roofline are needed; in the
+// other sections a missing key has the value of weft_machine_default: in `core` the WSE-2's, elsewhere the CS-2's
+// (layer overhead, power and price 0).
 //
 // Spellings. Words key:value without blanks inside. The first is mesh:COLUMNSxROWS or roofline:FLOPS (peak of every
 // dtype); then in any order, each at most once:
 //   mesh      clock sram reserved banks f32fma f16fma mixedfma f32add f16add startup ports colours hop ramp link
 //             scalar branch loop map mapstart task end microthread start fabricstart fabriclatency f32mul f16mul
-//             f32move f16move other divide function sum conflict routerqueue receivequeue sendqueue turn
+//             f32move f16move other divide function sum conflict halfconflict routerqueue receivequeue
+//             sendqueue turn
 //   roofline  f32 f16 bf16 memory membw step cores shared copy computeeff memoryeff
 //             rate:op,dtype,rows,flops,bytes,seconds (may repeat)
 //   both      io (in and out at once) in out iolatency store storebw maxsystems fanout swarmbw swarmlatency
@@ -60,7 +61,9 @@ typedef struct weft_core_times {
   double divide_cycles;                                   // per element
   double function_cycles;                                 // per element: square root, exp, log, tanh, sine, cosine
   double sum_cycles;                                      // per element: SUM, DOT, GREATEST into one value
-  double conflict_factor;      // on the cycles of an operation whose two source streams meet in the same banks
+  // On the cycles of an operation whose two source streams begin in the same bank, and whose banks differ by half of
+  // the banks; other differences cost nothing.
+  double conflict_factor, half_conflict_factor;
   double router_queue_words;   // per router and colour
   double receive_queue_words;  // between router and core, per colour
   double send_queue_words;     // between core and router, per colour
@@ -100,9 +103,12 @@ typedef struct weft_roofline {
   uint32_t cores;                // workers that one compute step uses
   bool shared_cores;             // streams and updates run on the same cores (a host), so they take time from compute
   double copy_bytes_per_second;  // one stream thread copying store to slot
-  double compute_efficiency;     // of peak, where no rates are given: GEMM at large sizes
-  double memory_efficiency;      // of memory bandwidth, likewise
-  weft_rate *rates;              // measured curve; NULL: the efficiencies above
+  // With shared_cores: what the cores do together while more is wanted of them than there are, of what each would do
+  // alone. Below 1 because users of a core take turns and displace each other's data in the caches.
+  double sharing_efficiency;
+  double compute_efficiency;  // of peak, where no rates are given: GEMM at large sizes
+  double memory_efficiency;   // of memory bandwidth, likewise
+  weft_rate *rates;           // measured curve; NULL: the efficiencies above
   uint32_t rate_count;
 } weft_roofline;
 

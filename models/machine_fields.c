@@ -41,8 +41,7 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
      "kernel's start to first instruction"},
     {WEFT_SECTION_CORE, "scalar", "scalar", WEFT_CYCLES, REAL M(mesh.times.scalar_cycles), 0, 1e6,
      "one scalar instruction"},
-    {WEFT_SECTION_CORE, "branch", "branch", WEFT_CYCLES, REAL M(mesh.times.branch_cycles), 0, 1e6,
-     "IF, either way"},
+    {WEFT_SECTION_CORE, "branch", "branch", WEFT_CYCLES, REAL M(mesh.times.branch_cycles), 0, 1e6, "IF, either way"},
     {WEFT_SECTION_CORE, "loop", "loop", WEFT_CYCLES, REAL M(mesh.times.loop_cycles), 0, 1e6,
      "one turn of a plain loop"},
     {WEFT_SECTION_CORE, "map", "map", WEFT_CYCLES, REAL M(mesh.times.map_cycles), 0, 1e6,
@@ -63,20 +62,19 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
      "f32 multiplications"},
     {WEFT_SECTION_CORE, "f16_multiply", "f16mul", WEFT_PER_CYCLE, REAL M(mesh.times.f16_multiply), 1e-3, 1e6,
      "16-bit multiplications"},
-    {WEFT_SECTION_CORE, "f32_move", "f32move", WEFT_PER_CYCLE, REAL M(mesh.times.f32_move), 1e-3, 1e6,
-     "32-bit moves"},
-    {WEFT_SECTION_CORE, "f16_move", "f16move", WEFT_PER_CYCLE, REAL M(mesh.times.f16_move), 1e-3, 1e6,
-     "16-bit moves"},
+    {WEFT_SECTION_CORE, "f32_move", "f32move", WEFT_PER_CYCLE, REAL M(mesh.times.f32_move), 1e-3, 1e6, "32-bit moves"},
+    {WEFT_SECTION_CORE, "f16_move", "f16move", WEFT_PER_CYCLE, REAL M(mesh.times.f16_move), 1e-3, 1e6, "16-bit moves"},
     {WEFT_SECTION_CORE, "other", "other", WEFT_PER_CYCLE, REAL M(mesh.times.other_per_cycle), 1e-3, 1e6,
      "maximum, comparison, conversion, integers"},
-    {WEFT_SECTION_CORE, "divide", "divide", WEFT_CYCLES, REAL M(mesh.times.divide_cycles), 0, 1e6,
-     "one division"},
+    {WEFT_SECTION_CORE, "divide", "divide", WEFT_CYCLES, REAL M(mesh.times.divide_cycles), 0, 1e6, "one division"},
     {WEFT_SECTION_CORE, "function", "function", WEFT_CYCLES, REAL M(mesh.times.function_cycles), 0, 1e6,
      "one square root, exp, log, tanh, sine"},
     {WEFT_SECTION_CORE, "sum", "sum", WEFT_CYCLES, REAL M(mesh.times.sum_cycles), 0, 1e6,
      "per element summed into one value"},
     {WEFT_SECTION_CORE, "conflict_factor", "conflict", WEFT_COUNT_UNIT, REAL M(mesh.times.conflict_factor), 1, 1000,
-     "times longer when sources share banks"},
+     "longer when sources begin in one bank"},
+    {WEFT_SECTION_CORE, "half_conflict_factor", "halfconflict", WEFT_COUNT_UNIT,
+     REAL M(mesh.times.half_conflict_factor), 1, 1000, "longer when half the banks apart"},
     {WEFT_SECTION_CORE, "router_queue", "routerqueue", WEFT_WORDS, REAL M(mesh.times.router_queue_words), 1, 65536,
      "per router and colour"},
     {WEFT_SECTION_CORE, "receive_queue", "receivequeue", WEFT_WORDS, REAL M(mesh.times.receive_queue_words), 1, 65536,
@@ -102,6 +100,8 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
      "streams run on the same cores"},
     {WEFT_SECTION_ROOFLINE, "copy_bandwidth", "copy", WEFT_BYTES_PER_SECOND, REAL M(roofline.copy_bytes_per_second), 1,
      1e18, "one thread copying store to slot"},
+    {WEFT_SECTION_ROOFLINE, "sharing_efficiency", "sharing", WEFT_FRACTION, REAL M(roofline.sharing_efficiency), 1e-2,
+     1, "of the cores' work, when queues share them"},
     {WEFT_SECTION_ROOFLINE, "compute_efficiency", "computeeff", WEFT_FRACTION, REAL M(roofline.compute_efficiency),
      1e-3, 1, "of peak, without measured rates"},
     {WEFT_SECTION_ROOFLINE, "memory_efficiency", "memoryeff", WEFT_FRACTION, REAL M(roofline.memory_efficiency), 1e-3,
@@ -130,8 +130,7 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
 };
 
 const char *weft_machine_section_name(weft_machine_section section) {
-  static const char *const names[WEFT_SECTION_COUNT] = {"mesh", "core", "roofline",  "io",
-                                                          "store", "swarm", "system"};
+  static const char *const names[WEFT_SECTION_COUNT] = {"mesh", "core", "roofline", "io", "store", "swarm", "system"};
   return names[section];
 }
 

@@ -29,16 +29,16 @@ typedef enum weft_machine_storage {
 
 typedef struct weft_machine_field {
   weft_machine_section section;
-  const char *key;      // in the section, in YAML
-  const char *word;     // in a one-line spelling; unique
+  const char *key;   // in the section, in YAML
+  const char *word;  // in a one-line spelling; unique
   weft_dimension dimension;
   weft_machine_storage storage;
-  size_t offset;        // in weft_machine
-  double low, high;     // inclusive
-  const char *about;    // for printing
+  size_t offset;      // in weft_machine
+  double low, high;   // inclusive
+  const char *about;  // for printing
 } weft_machine_field;
 
-enum { WEFT_MACHINE_FIELDS = 64 };
+enum { WEFT_MACHINE_FIELDS = 66 };
 extern const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS];
 
 const char *weft_machine_section_name(weft_machine_section section);

@@ -3,7 +3,10 @@
 
 #include <math.h>
 
+#include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
+#include "models/machine_fields.h"
 #include "tests/models/test.h"
 
 static weft_machine *read_machine(const char *where) {
@@ -31,6 +34,90 @@ static void known_numbers(void **state) {
               weft_machine_peak_flops(m, WEFT_F32) == 19.5e12);
   assert_true(weft_machine_memory_bytes(m) == 80e9);
   weft_machine_destroy(m);
+}
+
+// What instructions take: known numbers, and that the wafers differ in data only.
+static void core_times(void **state) {
+  (void)state;
+  weft_machine *m = read_machine("wse2");
+  const weft_core_times *t = &m->mesh.times;
+  assert_true(t->map_cycles == 1 && t->map_startup_cycles == 41 && t->fabric_startup_cycles == 1);
+  assert_true(2 * m->mesh.ramp_cycles + t->fabric_latency_cycles + m->mesh.hop_cycles == 6);  // a stage of a chain
+  assert_true(t->conflict_factor == 2 && t->half_conflict_factor == 2.86 && t->send_queue_words == 3);
+  weft_machine_destroy(m);
+  m = read_machine("wse3");
+  t = &m->mesh.times;
+  // A straight path of h hops takes 40 + 2 h.
+  assert_true(t->start_cycles + t->fabric_startup_cycles + 2 * m->mesh.ramp_cycles + t->fabric_latency_cycles == 40);
+  assert_true(m->mesh.hop_cycles == 2 && t->turn_cycles == 20 && t->conflict_factor == 1.94 &&
+              t->send_queue_words == 8 && m->mesh.f16_per_cycle == 2.92 && 1 / m->mesh.link_words_per_cycle == 1.125);
+  weft_machine_destroy(m);
+  m = read_machine("wse3-vendor-sim");
+  t = &m->mesh.times;
+  // Store and forward of B words takes B + 16 per stage, the last word B - 1 cycles after the first.
+  assert_true(t->fabric_startup_cycles + 2 * m->mesh.ramp_cycles + t->fabric_latency_cycles + m->mesh.hop_cycles == 17);
+  assert_true(t->start_cycles == 16 && t->conflict_factor == 1 && t->turn_cycles == 33 && t->f16_move == 8);
+  weft_machine_destroy(m);
+}
+
+static bool of_mesh(const weft_machine_field *field) {
+  return field->section == WEFT_SECTION_MESH || field->section == WEFT_SECTION_CORE;
+}
+
+// Fields of mesh and core in which two machines differ, but for columns and rows.
+static uint32_t differences(const char *one, const char *other, bool core_only) {
+  weft_machine *a = read_machine(one), *b = read_machine(other);
+  uint32_t count = 0;
+  for (int i = 0; i < WEFT_MACHINE_FIELDS; ++i) {
+    const weft_machine_field *field = &weft_machine_fields[i];
+    if (!of_mesh(field) || (core_only && field->section != WEFT_SECTION_CORE)) continue;
+    count += weft_machine_field_get(a, field) != weft_machine_field_get(b, field);
+  }
+  weft_machine_destroy(a);
+  weft_machine_destroy(b);
+  return count;
+}
+
+static void wafers_agree(void **state) {
+  (void)state;
+  assert_int_equal(differences("cs2", "wse2", false), 0);
+  assert_int_equal(differences("cs3", "wse3", true), 0);
+  static const char *const small[] = {"mesh-4x4", "mesh-8x8", "mesh-16x12", "cs1", "mesh:8x8"};
+  for (size_t i = 0; i < sizeof small / sizeof *small; ++i) assert_int_equal(differences("wse2", small[i], true), 0);
+  assert_int_equal(differences("wse2", "mesh:750x994", false), 0);
+  assert_true(differences("wse3", "wse3-vendor-sim", false) >= 10);
+}
+
+// Of the machines that Weft brings, every mesh says every number of mesh and core itself, with a source.
+static void meshes_are_complete(void **state) {
+  (void)state;
+  char **names;
+  uint32_t count, meshes = 0;
+  assert_ok(weft_machine_names(&names, &count));
+  for (uint32_t n = 0; n < count; ++n) {
+    char *relative = weft_format("models/machines/%s.yaml", names[n]), *path;
+    assert_ok(weft_data_path(relative, &path));
+    weft_mapping file;
+    assert_ok(weft_mapping_open(path, &file));
+    char *text = weft_format("%.*s", (int)file.size, (const char *)file.bytes);
+    weft_mapping_close(&file);
+    bool mesh = strstr(text, "device: mesh") != NULL;
+    meshes += mesh;
+    for (int i = 0; mesh && i < WEFT_MACHINE_FIELDS; ++i) {
+      if (!of_mesh(&weft_machine_fields[i])) continue;
+      char *key = weft_format("\n  %s: {value: ", weft_machine_fields[i].key);
+      const char *found = strstr(text, key), *source = found ? strstr(found, ", source: ") : NULL;
+      if (!source || memchr(found + 1, '\n', (size_t)(source - found - 1)))
+        fail_msg("%s: no %s with a source", relative, weft_machine_fields[i].key);
+      free(key);
+    }
+    free(text);
+    free(path);
+    free(relative);
+    free(names[n]);
+  }
+  free(names);
+  assert_true(meshes >= 9);
 }
 
 // Equal in every number: same hash, same YAML.
@@ -110,6 +197,43 @@ static void spelled(void **state) {
   assert_true(m->io_in_bytes_per_second == 10e9 && m->io_out_bytes_per_second == 10e9 && m->layer_seconds == 1e-3);
   assert_true(m->mesh.f16_per_cycle == 4 && m->mesh.reserved_bytes_per_core == 8192);
   weft_machine_destroy(m);
+  m = read_machine(
+      "mesh:4x3 start:12cycles scalar:2cycles branch:7cycles loop:9cycles map:3cycles mapstart:17cycles task:5cycles "
+      "end:1cycle microthread:4cycles fabricstart:10cycles fabriclatency:6cycles f32mul:0.5/cycle f16mul:2.92/cycle "
+      "f32move:4/cycle f16move:8/cycle other:3/cycle divide:51cycles function:61cycles sum:2.5cycles conflict:1.94 "
+      "halfconflict:3 routerqueue:16words receivequeue:24words sendqueue:1word turn:20cycles");
+  const weft_core_times *t = &m->mesh.times;
+  const double said[] = {t->start_cycles,
+                         t->scalar_cycles,
+                         t->branch_cycles,
+                         t->loop_cycles,
+                         t->map_cycles,
+                         t->map_startup_cycles,
+                         t->task_cycles,
+                         t->end_cycles,
+                         t->microthread_cycles,
+                         t->fabric_startup_cycles,
+                         t->fabric_latency_cycles,
+                         t->f32_multiply,
+                         t->f16_multiply,
+                         t->f32_move,
+                         t->f16_move,
+                         t->other_per_cycle,
+                         t->divide_cycles,
+                         t->function_cycles,
+                         t->sum_cycles,
+                         t->conflict_factor,
+                         t->half_conflict_factor,
+                         t->router_queue_words,
+                         t->receive_queue_words,
+                         t->send_queue_words,
+                         t->turn_cycles};
+  const double meant[] = {12, 2, 7, 9, 3, 17, 5, 1, 4, 10, 6, 0.5, 2.92, 4, 8, 3, 51, 61, 2.5, 1.94, 3, 16, 24, 1, 20};
+  assert_int_equal(sizeof said, sizeof meant);
+  assert_int_equal(sizeof said, sizeof *t);  // every constant has a word
+  for (size_t i = 0; i < sizeof said / sizeof *said; ++i) assert_true(said[i] == meant[i]);
+  round_trips(m);
+  weft_machine_destroy(m);
   m = read_machine("roofline:1TFLOP/s f32:500GFLOP/s memory:16GiB shared:true rate:linear,f32,64,1e9,1MB,2ms");
   assert_true(m->roofline.bf16_flops_per_second == 1e12 && m->roofline.f32_flops_per_second == 5e11 &&
               m->roofline.shared_cores);
@@ -144,6 +268,15 @@ static void spelling_refusals(void **state) {
   refuse("roofline:1TFLOP/s rate:linea,f32,1,1,1B,1s", "unknown op \"linea\"", "linear");
   refuse("roofline:1TFLOP/s rate:linear,f32,1,1,1B,0s", "rate 0 is impossible", "");
   refuse("mesh:8x8 name:a,b", "one word", "");
+  refuse("mesh:8x8 sendqueue:3", "no unit", "8 words");
+  refuse("mesh:8x8 sendqueue:3cycles", "a number of cycles", "a number of 32-bit words is needed");
+  refuse("mesh:8x8 sendqueue:0words", "1 word to", "");
+  refuse("mesh:8x8 loop:16", "no unit", "7 cycles");
+  refuse("mesh:8x8 f32mul:2cycles", "a number of cycles", "a rate per cycle is needed");
+  refuse("mesh:8x8 conflict:2x", "something after the number", "");
+  refuse("mesh:8x8 conflict:0.5", "from 1 to 1000", "");
+  refuse("mesh:8x8 fabricstartup:1cycle", "\"fabricstart\"", "");
+  refuse("roofline:1TFLOP/s loop:3cycles", "only machines with a core", "");
 }
 
 // A right file with `from` replaced by `to` is refused with both words.
@@ -175,8 +308,46 @@ static void yaml_refusals(void **state) {
   refuse_yaml("  banks: {value: 8, source: \"see mesh-4x4.yaml\"}\n", "", "banks: missing", "mesh");
   refuse_yaml("  rows:", "  columns:", "already seen", "columns");
   refuse_yaml("mesh:\n", "mesh: [\n", "m.yaml:", "");
+  refuse_yaml("value: 16 cycles", "value: 16", "core.loop", "no unit");
+  refuse_yaml("value: 3 words", "value: 3 cycles", "m.yaml:46:16: core.send_queue",
+              "a number of 32-bit words is needed");
+  refuse_yaml("value: 41 cycles", "value: 41 /cycle", "core.map_startup", "a number of cycles is needed");
+  refuse_yaml("  map_startup:", "  map_start:", "unknown key \"map_start\"", "\"map_startup\"");
+  refuse_yaml("  turn: {value: 0 cycles, source: \"see mesh-4x4.yaml\"}", "  turn: {value: 0 cycles}",
+              "\"source\" is missing", "estimate");
   weft_machine *m = NULL;
   assert_refused(weft_machine_unpack("", "m.yaml", &m), "empty", "name");
+}
+
+// A section that need not stand has the default's values.
+static void core_may_be_left_out(void **state) {
+  (void)state;
+  weft_machine *whole = read_machine("mesh-4x4"), *m = NULL;
+  char *yaml = weft_machine_pack(whole), *core = strstr(yaml, "core:\n"), *end = strstr(yaml, "io:\n");
+  assert_non_null(core);
+  assert_non_null(end);
+  memmove(core, end, strlen(end) + 1);
+  assert_ok(weft_machine_unpack(yaml, "m.yaml", &m));
+  assert_true(weft_machine_hash(m) == weft_machine_hash(whole));
+  free(yaml);
+  weft_machine_destroy(whole);
+  weft_machine_destroy(m);
+}
+
+static void printed_with_core(void **state) {
+  (void)state;
+  weft_machine *m = read_machine("wse3");
+  char *text = NULL;
+  size_t bytes;
+  FILE *out = open_memstream(&text, &bytes);
+  weft_machine_print(m, out);
+  fclose(out);
+  static const char *const lines[] = {"\ncore\n",  " fabric_startup ", "10 cycles",
+                                      " 8 words ", "2.92 /cycle",      " half_conflict_factor "};
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; ++i)
+    if (!strstr(text, lines[i])) fail_msg("\"%s\" is not in\n%s", lines[i], text);
+  free(text);
+  weft_machine_destroy(m);
 }
 
 static void identity(void **state) {
@@ -189,9 +360,17 @@ static void identity(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(known_numbers), cmocka_unit_test(all_round_trip),    cmocka_unit_test(measured_round_trips),
-      cmocka_unit_test(spelled),       cmocka_unit_test(spelling_refusals), cmocka_unit_test(yaml_refusals),
-      cmocka_unit_test(identity)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(known_numbers),
+                                     cmocka_unit_test(all_round_trip),
+                                     cmocka_unit_test(measured_round_trips),
+                                     cmocka_unit_test(spelled),
+                                     cmocka_unit_test(spelling_refusals),
+                                     cmocka_unit_test(yaml_refusals),
+                                     cmocka_unit_test(identity),
+                                     cmocka_unit_test(core_times),
+                                     cmocka_unit_test(wafers_agree),
+                                     cmocka_unit_test(meshes_are_complete),
+                                     cmocka_unit_test(core_may_be_left_out),
+                                     cmocka_unit_test(printed_with_core)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

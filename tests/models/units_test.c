@@ -30,6 +30,8 @@ static void exact_values(void **state) {
   check("7 cycles", WEFT_CYCLES, 7);
   check("1 cycle", WEFT_CYCLES, 1);
   check("4 /cycle", WEFT_PER_CYCLE, 4);
+  check("8 words", WEFT_WORDS, 8);
+  check("1word", WEFT_WORDS, 1);
   check("45 %", WEFT_FRACTION, 0.45);
   check("0.45", WEFT_FRACTION, 0.45);
   check("22.9 kW", WEFT_WATTS, 22900);
@@ -63,6 +65,8 @@ static void refusals(void **state) {
   refuse("+1 s", WEFT_SECONDS, "does not begin with a number", "");
   refuse("1 ", WEFT_COUNT_UNIT, "something after the number", "");
   refuse("4 /cycle", WEFT_CYCLES, "a rate per cycle", "7 cycles");
+  refuse("8 words", WEFT_BYTES, "a number of 32-bit words", "48 KiB");
+  refuse("8 wrds", WEFT_WORDS, "unknown unit \"wrds\"", "\"words\"");
   refuse("1e999 B", WEFT_BYTES, "too large", "");
   refuse("1e300 EB", WEFT_BYTES, "too large", "");
   refuse("", WEFT_BYTES, "does not begin with a number", "");
@@ -84,6 +88,8 @@ static void printing(void **state) {
   printed(0, WEFT_SECONDS, " ", "0 s");
   printed(1, WEFT_CYCLES, " ", "1 cycle");
   printed(2, WEFT_CYCLES, " ", "2 cycles");
+  printed(1, WEFT_WORDS, "", "1word");
+  printed(6, WEFT_WORDS, " ", "6 words");
   printed(0.75, WEFT_FRACTION, "", "75%");
   printed(12, WEFT_COUNT_UNIT, " ", "12");
 }
