@@ -5,6 +5,7 @@
 
 #include "sim/bound.h"
 #include "sim/counters.h"
+#include "sim/kernel_context.h"
 #include "sim/queue.h"
 #include "sim/report.h"
 #include "sim/sim.h"
@@ -13,24 +14,6 @@
 int sc_main(int, char *[]) { return 0; }
 
 namespace weft {
-
-// A fresh SystemC kernel while it lives: several simulations in one process must not see each other.
-class kernel {
- public:
-  kernel() : context(new sc_core::sc_simcontext), before(sc_core::sc_curr_simcontext) {
-    sc_core::sc_curr_simcontext = context.get();
-  }
-  ~kernel() {
-    context.reset();
-    sc_core::sc_curr_simcontext = before;
-  }
-  kernel(const kernel &) = delete;
-  kernel &operator=(const kernel &) = delete;
-
- private:
-  std::unique_ptr<sc_core::sc_simcontext> context;
-  sc_core::sc_simcontext *before;
-};
 
 // Modules are destroyed before the kernel that they live in.
 struct simulation {
@@ -42,7 +25,7 @@ struct simulation {
     }
   }
 
-  kernel context;
+  kernel_context context;
   system_state state;
   std::vector<std::unique_ptr<queue>> modules;
 };

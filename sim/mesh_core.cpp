@@ -1,0 +1,590 @@
+// Cores: tasks, instructions, and operations that take and give wavelets.
+//
+// A core runs ahead: it carries out instructions at its own clock until one of them has to wait for the fabric. That is
+// sound because nobody but the core itself touches its memory and registers; operations of microthreads that write what
+// later instructions read are joined by tasks or WAIT.
+#include <cmath>
+
+#include "sim/mesh_state.h"
+
+namespace weft {
+
+static constexpr cycle run_ahead_limit = 1u << 20;  // so that a loop without end meets most_cycles
+static constexpr std::uint8_t sync_operation = 0;
+
+static const weft_program &program_of(const mesh_state &m, const core &c) { return m.kernel->programs[c.program]; }
+
+static cycle whole(double cycles) { return static_cast<cycle>(std::ceil(cycles)); }
+static cycle ceil_256(std::uint64_t t) { return static_cast<cycle>((t + 255) / 256); }
+
+static void fail(mesh_state &m, band &b, std::uint32_t where, const weft_instruction *i, const std::string &why) {
+  if (!b.failure.empty()) return;
+  const core &c = m.cores[where];
+  std::string text = "core (" + std::to_string(where % m.columns) + ", " + std::to_string(where / m.columns) + ")";
+  if (c.program != WEFT_NOTHING) {
+    const weft_program &p = program_of(m, c);
+    text += std::string(", program ") + p.name;
+    if (c.task < p.task_count) text += std::string(", task ") + p.tasks[c.task].name;
+    if (i && i->line) text += ", line " + std::to_string(i->line);
+    if (i) text += std::string(", ") + weft_instruction_name(i->kind);
+  }
+  b.failure = text + ": " + why;
+}
+
+static void observe(mesh_state &m, std::uint32_t where, const weft_instruction &i, cycle begin, cycle end,
+                    bool thread) {
+  if (!m.options.observer || !m.options.observer->core || end <= m.options.observer->begin ||
+      begin >= m.options.observer->end)
+    return;
+  const weft_block &r = m.options.observer->where;
+  const core &c = m.cores[where];
+  std::uint32_t x = where % m.columns, y = where / m.columns;
+  if (x < r.x || x >= r.x_end || y < r.y || y >= r.y_end) return;
+  weft_core_event e = {x, y, c.task, static_cast<std::uint32_t>(&i - program_of(m, c).code), begin, end, thread};
+  m.options.observer->core(m.options.observer->context, &e);
+}
+
+static void note(band &b, cycle t) {
+  if (t > b.sum.last) b.sum.last = t;
+}
+
+// ---- operations ----
+
+static const weft_operand *receives(const weft_instruction &i, int index) {
+  const weft_operand *o = index == 0 ? &i.a : index == 1 ? &i.b : &i.c;
+  return o->kind == WEFT_RECEIVE ? o : nullptr;
+}
+
+// Takes the word at the head of a sink at cycle `when`; a router that sleeps for room wakes then.
+static std::uint32_t take(mesh_state &m, band &b, std::uint32_t where, ring &sink, cycle when) {
+  word &w = m.at(sink, sink.head);
+  std::uint32_t bits = w.bits;
+  w.time = when;
+  ++sink.head;
+  if (sink.upstream_waits) {
+    sink.upstream_waits = false;
+    if (when <= b.now)
+      b.wake_next.push_back(where);
+    else
+      schedule(m, b, when, {where, what::wake_router, 0});
+  }
+  return bits;
+}
+
+static void operation_done(mesh_state &m, band &b, std::uint32_t where, std::uint8_t number, operation &o) {
+  for (int k = 0; k < 3; ++k)
+    if (const weft_operand *r = receives(*o.instruction, k))
+      m.sink(m.index(where, m.slot_of[r->index])).reader = nobody;
+  cycle end = ceil_256(o.free_at);
+  if (end <= b.now) end = b.now + 1;
+  schedule(m, b, end, {where, what::operation_ends, number});
+}
+
+// As many elements as there are words and room for.
+static void advance(mesh_state &m, band &b, std::uint32_t where, std::uint8_t number) {
+  core &c = m.cores[where];
+  operation &o = m.operations[c.first_operation + number];
+  const weft_instruction &i = *o.instruction;
+  const cost &k = m.programs[c.program].costs[static_cast<std::size_t>(&i - program_of(m, c).code)];
+  ring *sinks[3] = {nullptr, nullptr, nullptr};
+  bool any_receive = false;
+  for (int s = 0; s < 3; ++s)
+    if (const weft_operand *r = receives(i, s)) {
+      sinks[s] = &m.sink(m.index(where, m.slot_of[r->index]));
+      any_receive = true;
+    }
+  bool sends = i.to.kind == WEFT_SEND;
+  std::uint32_t out_slot = sends ? m.slot_of[i.to.index] : 0;
+  std::uint64_t out = sends ? m.index(where, out_slot) : 0;
+  while (o.element < o.count) {
+    std::uint64_t when = o.free_at;
+    bool words = true;
+    for (ring *s : sinks) {
+      if (!s) continue;
+      if (s->head == s->tail) {
+        words = false;
+        break;
+      }
+      std::uint64_t ready = m.at(*s, s->head).time * 256ull;
+      if (ready > when) when = ready;
+    }
+    if (!words) return;
+    std::uint64_t waited = when - o.free_at;
+    cycle at = ceil_256(when);
+    if (sends && !may_enter(m, out, WEFT_RAMP, at)) {
+      m.lane(out).core_waits = true;
+      return;
+    }
+    std::uint32_t received[3] = {0, 0, 0}, sent = 0, width = k.width;
+    for (int s = 0; s < 3; ++s)
+      if (sinks[s]) received[s] = take(m, b, where, *sinks[s], at);
+    if (width > o.count - o.element) width = o.count - o.element;
+    if (!compute(m, c, i, o.element, width, received, &sent, b.failure)) {
+      std::string why;
+      why.swap(b.failure);
+      fail(m, b, where, &i, why);
+      return;
+    }
+    if (sends) enter(m, b, where, out_slot, sent, at + (any_receive ? m.latency : 0) + m.ramp, false);
+    o.element += width;
+    o.free_at = when + o.step;
+    o.waited_receive += waited;
+  }
+  operation_done(m, b, where, number, o);
+}
+
+static void start_operation(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i, std::uint8_t number,
+                            std::uint32_t count, cycle start) {
+  core &c = m.cores[where];
+  const cost &k = m.programs[c.program].costs[static_cast<std::size_t>(&i - program_of(m, c).code)];
+  operation &o = m.operations[c.first_operation + number];
+  double per_element = k.per_element * (in_same_banks(m, c, i) ? m.description.times.conflict_factor : 1);
+  double per_word = per_element * k.width;
+  o = operation{.instruction = &i,
+                .element = 0,
+                .count = count,
+                .free_at = static_cast<std::uint64_t>((start + k.startup) * 256 + 0.5),
+                .step = static_cast<std::uint32_t>(per_word * 256 + 0.5),
+                .began = start,
+                .waited_receive = 0,
+                .waited_send = 0};
+  if (o.step < 256) o.step = 256;
+  c.threads = static_cast<std::uint16_t>(c.threads | 1u << number);
+  ++b.sum.instructions;
+  b.sum.elements += count;
+  b.sum.flops += flops_of(i) * count;
+  for (int s = 0; s < 3; ++s) {
+    const weft_operand *r = receives(i, s);
+    if (!r) continue;
+    ring &sink = m.sink(m.index(where, m.slot_of[r->index]));
+    if (sink.reader != nobody) {
+      fail(m, b, where, &i, "two operations receive colour " + std::to_string(r->index) + " at the same time");
+      return;
+    }
+    sink.reader = number;
+  }
+  advance(m, b, where, number);
+}
+
+// ---- tasks ----
+
+static void dispatch(mesh_state &m, band &b, std::uint32_t where, cycle t);
+
+static void dispatch_later(mesh_state &m, band &b, std::uint32_t where, cycle when) {
+  core &c = m.cores[where];
+  if (c.state == doing::dispatching && c.dispatch_at <= when) return;
+  c.state = doing::dispatching;
+  c.dispatch_at = when;
+  schedule(m, b, when > b.now ? when : b.now + 1, {where, what::resume, 0});
+}
+
+// An idle core looks again at cycle `when`.
+static void wake_core(mesh_state &m, band &b, std::uint32_t where, cycle when) {
+  core &c = m.cores[where];
+  if (c.state == doing::nothing || c.state == doing::dispatching)
+    dispatch_later(m, b, where, when < c.clock ? c.clock : when);
+}
+
+static void begin_task(mesh_state &m, std::uint32_t where, std::uint32_t task, cycle t, bool first) {
+  core &c = m.cores[where];
+  const weft_task &it = program_of(m, c).tasks[task];
+  if (m.options.count_links && t > c.idle_from) m.accounts[where].stalls[WEFT_STALL_IDLE] += t - c.idle_from;
+  c.task = task;
+  c.pc = it.first;
+  c.end = it.first + it.count;
+  c.clock = t + (first ? 0 : whole(m.description.times.task_cycles));
+  c.state = doing::running;
+}
+
+enum class outcome { goes_on, waits };
+
+static outcome run_vector(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+  core &c = m.cores[where];
+  const weft_core_times &times = m.description.times;
+  const cost &k = m.programs[c.program].costs[c.pc];
+  std::uint32_t count = i.count;
+  if (i.count_register != WEFT_NOTHING) count = m.registers[c.registers + i.count_register];
+  if (static_cast<std::int32_t>(count) < 0) count = 0;
+  bool thread = i.microthread != WEFT_NOTHING;
+  std::uint8_t number = thread ? static_cast<std::uint8_t>(1 + i.microthread) : sync_operation;
+  if (c.threads & 1u << number) {  // its microthread is still at the one before
+    c.state = doing::waiting;
+    c.wanted = number;
+    return outcome::waits;
+  }
+  if (k.fabric || thread) {
+    if (thread) c.clock += whole(times.microthread_cycles);
+    ++c.pc;
+    if (!thread) c.state = doing::operating;
+    cycle start = c.clock;
+    if (k.fabric) {
+      start_operation(m, b, where, i, number, count, start);
+    } else {
+      std::uint32_t unused[3] = {0, 0, 0}, sent = 0;
+      double cycles = k.startup + k.per_element * count * (in_same_banks(m, c, i) ? times.conflict_factor : 1);
+      if (!compute(m, c, i, 0, count, unused, &sent, b.failure)) {
+        std::string why;
+        why.swap(b.failure);
+        fail(m, b, where, &i, why);
+      }
+      operation &o = m.operations[c.first_operation + number];
+      o = operation{&i, count, count, static_cast<std::uint64_t>((start + cycles) * 256), 256, start, 0, 0};
+      c.threads = static_cast<std::uint16_t>(c.threads | 1u << number);
+      ++b.sum.instructions;
+      b.sum.elements += count;
+      b.sum.flops += flops_of(i) * count;
+      operation_done(m, b, where, number, o);
+    }
+    return thread ? outcome::goes_on : outcome::waits;
+  }
+  std::uint32_t unused[3] = {0, 0, 0}, sent = 0;
+  if (!compute(m, c, i, 0, count, unused, &sent, b.failure)) {
+    std::string why;
+    why.swap(b.failure);
+    fail(m, b, where, &i, why);
+    return outcome::waits;
+  }
+  double cycles = k.startup + k.per_element * count;
+  if (!k.scalar && in_same_banks(m, c, i)) cycles = k.startup + k.per_element * count * times.conflict_factor;
+  cycle begin = c.clock;
+  c.clock += whole(cycles);
+  if (m.options.count_links) m.accounts[where].busy += c.clock - begin;
+  if (m.options.observer) observe(m, where, i, begin, c.clock, false);
+  ++b.sum.instructions;
+  b.sum.elements += count;
+  b.sum.flops += flops_of(i) * count;
+  ++c.pc;
+  return outcome::goes_on;
+}
+
+// A map loop as a whole: its operation once per turn, without start-up.
+static bool run_map(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &loop) {
+  core &c = m.cores[where];
+  const weft_core_times &times = m.description.times;
+  std::uint32_t *counter = &m.registers[c.registers + loop.to.index];
+  std::int32_t at = static_cast<std::int32_t>(register_value(m, c, loop.a));
+  std::int32_t end = static_cast<std::int32_t>(register_value(m, c, loop.b));
+  std::int32_t step = static_cast<std::int32_t>(loop.c.bits);
+  const weft_instruction &body = program_of(m, c).code[c.pc + 1];
+  const cost &k = m.programs[c.program].costs[c.pc + 1];
+  double cycles = times.map_startup_cycles;
+  for (; step > 0 ? at < end : at > end; at += step) {
+    *counter = static_cast<std::uint32_t>(at);
+    std::uint32_t count = body.count, unused[3] = {0, 0, 0}, sent = 0;
+    if (body.count_register != WEFT_NOTHING) count = m.registers[c.registers + body.count_register];
+    if (!compute(m, c, body, 0, count, unused, &sent, b.failure)) {
+      std::string why;
+      why.swap(b.failure);
+      fail(m, b, where, &body, why);
+      return false;
+    }
+    double factor = in_same_banks(m, c, body) ? times.conflict_factor : 1;
+    cycles += times.map_cycles + k.per_element * count * factor;
+    ++b.sum.instructions;
+    b.sum.elements += count;
+    b.sum.flops += flops_of(body) * count;
+  }
+  *counter = static_cast<std::uint32_t>(at);
+  cycle begin = c.clock;
+  c.clock += whole(cycles);
+  if (m.options.count_links) m.accounts[where].busy += c.clock - begin;
+  if (m.options.observer) observe(m, where, body, begin, c.clock, false);
+  c.pc = loop.target + 1;
+  return true;
+}
+
+static bool holds(weft_compare compare, std::int64_t difference, bool unordered) {
+  if (unordered) return compare == WEFT_UNEQUAL;
+  switch (compare) {
+    case WEFT_EQUAL: return difference == 0;
+    case WEFT_UNEQUAL: return difference != 0;
+    case WEFT_LESS: return difference < 0;
+    case WEFT_AT_MOST: return difference <= 0;
+    case WEFT_MORE: return difference > 0;
+    case WEFT_AT_LEAST: return difference >= 0;
+  }
+  return false;
+}
+
+static bool compare(const mesh_state &m, const core &c, const weft_instruction &i) {
+  std::uint32_t a = register_value(m, c, i.a), b = register_value(m, c, i.b);
+  if (i.a.dtype != WEFT_F32 && i.b.dtype != WEFT_F32)
+    return holds(i.compare, static_cast<std::int64_t>(static_cast<std::int32_t>(a)) - static_cast<std::int32_t>(b),
+                 false);
+  auto real = [](const weft_operand &o, std::uint32_t bits) {
+    float f;
+    __builtin_memcpy(&f, &bits, sizeof f);
+    return o.dtype == WEFT_F32 ? f : static_cast<float>(static_cast<std::int32_t>(bits));
+  };
+  float x = real(i.a, a), y = real(i.b, b);
+  return holds(i.compare, x < y ? -1 : x > y ? 1 : 0, std::isnan(x) || std::isnan(y));
+}
+
+// False: a control wavelet finds no room yet.
+static bool send_control(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+  core &c = m.cores[where];
+  std::uint32_t slot = m.slot_of[i.to.index];
+  std::uint64_t lane = m.index(where, slot);
+  if (!may_enter(m, lane, WEFT_RAMP, c.clock)) {
+    m.lane(lane).core_waits = true;
+    return false;
+  }
+  std::uint32_t skip = register_value(m, c, i.a), moves = register_value(m, c, i.b);
+  if (skip > 0xffff) skip = 0xffff;
+  if (moves > 0xffff) moves = 0xffff;
+  enter(m, b, where, slot, skip | moves << 16, c.clock + m.ramp, true);
+  c.clock += 1;
+  return true;
+}
+
+static void set_task(core &c, const weft_instruction &i) {
+  std::uint32_t bit = 1u << i.task;
+  if (i.kind == WEFT_DO_ACTIVATE) c.activated |= bit;
+  if (i.kind == WEFT_DO_BLOCK) c.blocked |= bit;
+  if (i.kind == WEFT_DO_UNBLOCK) c.blocked &= ~bit;
+}
+
+// LOOP and END; false: the run has failed.
+static bool run_loop(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+  core &c = m.cores[where];
+  const weft_core_times &times = m.description.times;
+  if (i.kind == WEFT_DO_LOOP && i.form == WEFT_MAP_LOOP) return run_map(m, b, where, i);
+  if (i.kind == WEFT_DO_END && i.target == WEFT_NOTHING) {  // of an IF
+    ++c.pc;
+    return true;
+  }
+  const weft_instruction &loop = i.kind == WEFT_DO_LOOP ? i : program_of(m, c).code[i.target];
+  std::uint32_t *counter = &m.registers[c.registers + loop.to.index];
+  std::int32_t step = static_cast<std::int32_t>(loop.c.bits);
+  if (i.kind == WEFT_DO_LOOP)
+    *counter = register_value(m, c, loop.a);
+  else
+    *counter += static_cast<std::uint32_t>(step);
+  c.clock += whole(i.kind == WEFT_DO_LOOP ? times.scalar_cycles : times.loop_cycles);
+  std::int32_t at = static_cast<std::int32_t>(*counter), end = static_cast<std::int32_t>(register_value(m, c, loop.b));
+  bool again = step > 0 ? at < end : at > end;
+  std::uint32_t begin = static_cast<std::uint32_t>(&loop - program_of(m, c).code);
+  c.pc = again ? begin + 1 : loop.target + 1;
+  return true;
+}
+
+static outcome run_control(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+  core &c = m.cores[where];
+  const weft_core_times &times = m.description.times;
+  cycle begin = c.clock;
+  switch (i.kind) {
+    case WEFT_DO_LOOP:
+    case WEFT_DO_END:
+      if (!run_loop(m, b, where, i)) return outcome::waits;
+      break;
+    case WEFT_DO_IF:
+      c.clock += whole(times.branch_cycles);
+      c.pc = compare(m, c, i) ? c.pc + 1 : i.target + 1;
+      break;
+    case WEFT_DO_ELSE: c.pc = i.target + 1; break;
+    case WEFT_DO_WAIT:
+      if (c.threads & 1u << (1 + i.microthread)) {
+        c.state = doing::waiting;
+        c.wanted = static_cast<std::uint8_t>(1 + i.microthread);
+        return outcome::waits;
+      }
+      ++c.pc;
+      break;
+    case WEFT_DO_SWITCH:
+      if (!send_control(m, b, where, i)) {
+        c.state = doing::operating;
+        return outcome::waits;
+      }
+      ++c.pc;
+      break;
+    case WEFT_DO_CLOCK:
+      m.registers[c.registers + i.to.index] = c.clock;
+      c.clock += whole(times.scalar_cycles);
+      ++c.pc;
+      break;
+    case WEFT_DO_STOP:
+      c.state = doing::stopped;
+      note(b, c.clock);
+      return outcome::waits;
+    default:
+      set_task(c, i);
+      c.clock += whole(times.scalar_cycles);
+      ++c.pc;
+      break;
+  }
+  if (m.options.count_links && !(i.kind == WEFT_DO_LOOP && i.form == WEFT_MAP_LOOP))
+    m.accounts[where].busy += c.clock - begin;
+  ++b.sum.instructions;
+  return outcome::goes_on;
+}
+
+static void run(mesh_state &m, band &b, std::uint32_t where) {
+  core &c = m.cores[where];
+  const weft_program &p = program_of(m, c);
+  while (b.failure.empty()) {
+    if (c.clock > b.now + run_ahead_limit) {
+      schedule(m, b, c.clock, {where, what::resume, 0});
+      return;
+    }
+    if (c.pc == c.end) {
+      note(b, c.clock);
+      if (m.options.count_links) m.accounts[where].end = c.clock;
+      c.state = doing::nothing;
+      c.idle_from = c.clock;
+      if (c.clock <= b.now)
+        dispatch(m, b, where, b.now);
+      else
+        dispatch_later(m, b, where, c.clock);
+      return;
+    }
+    const weft_instruction &i = p.code[c.pc];
+    outcome next = i.kind < WEFT_DO_LOOP ? run_vector(m, b, where, i) : run_control(m, b, where, i);
+    if (next == outcome::waits) return;
+  }
+}
+
+// The runnable task with the lowest number; wavelets that are on their way have the core look again when they are
+// there.
+static void dispatch(mesh_state &m, band &b, std::uint32_t where, cycle t) {
+  core &c = m.cores[where];
+  const weft_program &p = program_of(m, c);
+  const program_facts &facts = m.programs[c.program];
+  cycle soon = never;
+  for (std::uint32_t task = 0; task < p.task_count; ++task) {
+    std::uint32_t bit = 1u << task;
+    if (c.blocked & bit) continue;
+    if (c.activated & bit) {
+      c.activated &= ~bit;
+      begin_task(m, where, task, t, t == 0);
+      run(m, b, where);
+      return;
+    }
+    if (!(facts.wavelet_tasks & bit)) continue;
+    ring &sink = m.sink(m.index(where, m.slot_of[p.tasks[task].colour]));
+    if (sink.head == sink.tail || sink.reader != nobody) continue;
+    cycle ready = m.at(sink, sink.head).time;
+    if (ready > t) {
+      if (ready < soon) soon = ready;
+      continue;
+    }
+    m.registers[c.registers + p.tasks[task].data] = take(m, b, where, sink, t);
+    begin_task(m, where, task, t, false);
+    run(m, b, where);
+    return;
+  }
+  c.state = doing::nothing;
+  if (soon != never) dispatch_later(m, b, where, soon);
+}
+
+// ---- what the fabric and the wheel tell ----
+
+void word_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot) {
+  ring &sink = m.sink(m.index(router, slot));
+  if (sink.reader != nobody) {
+    advance(m, b, router, sink.reader);
+    return;
+  }
+  core &c = m.cores[router];
+  if (c.program == WEFT_NOTHING || c.state == doing::stopped) return;
+  if (m.programs[c.program].task_of[slot] != nobody) wake_core(m, b, router, m.at(sink, sink.tail - 1).time);
+}
+
+void control_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, cycle ready) {
+  core &c = m.cores[router];
+  if (c.program == WEFT_NOTHING || c.state == doing::stopped) return;
+  std::uint8_t task = m.programs[c.program].control_of[slot];
+  if (task == nobody) return;
+  c.activated |= 1u << task;
+  wake_core(m, b, router, ready);
+}
+
+static void end_operation(mesh_state &m, band &b, std::uint32_t where, std::uint8_t number, cycle t) {
+  core &c = m.cores[where];
+  operation &o = m.operations[c.first_operation + number];
+  const weft_instruction &i = *o.instruction;
+  o.instruction = nullptr;
+  c.threads = static_cast<std::uint16_t>(c.threads & ~(1u << number));
+  note(b, t);
+  if (m.options.observer) observe(m, where, i, o.began, t, number != sync_operation);
+  if (number == sync_operation) {
+    if (m.options.count_links) {
+      account &a = m.accounts[where];
+      std::uint64_t receive = o.waited_receive / 256, send = o.waited_send / 256, all = t - o.began;
+      if (receive + send > all) send = all > receive ? all - receive : 0;
+      a.stalls[WEFT_STALL_RECEIVE] += receive;
+      a.stalls[WEFT_STALL_SEND] += send;
+      a.busy += all - receive - send;
+      a.end = t;
+    }
+    c.clock = t;
+    c.state = doing::running;
+    run(m, b, where);
+    return;
+  }
+  if (i.task != WEFT_NOTHING) {
+    c.activated |= 1u << i.task;
+    wake_core(m, b, where, t + whole(m.description.times.end_cycles));
+  }
+  if (c.state == doing::waiting && c.wanted == number) {
+    if (t > c.clock) {
+      if (m.options.count_links) m.accounts[where].stalls[WEFT_STALL_RECEIVE] += t - c.clock;
+      c.clock = t;
+    }
+    c.state = doing::running;
+    run(m, b, where);
+  }
+}
+
+// The lane of a colour has room again.
+static void retry(mesh_state &m, band &b, std::uint32_t where, std::uint32_t slot, cycle t) {
+  core &c = m.cores[where];
+  if (c.program == WEFT_NOTHING) return;
+  for (std::uint32_t left = c.threads; left != 0; left &= left - 1) {
+    std::uint8_t number = static_cast<std::uint8_t>(__builtin_ctz(left));
+    operation &o = m.operations[c.first_operation + number];
+    if (o.element == o.count || o.instruction->to.kind != WEFT_SEND || m.slot_of[o.instruction->to.index] != slot)
+      continue;
+    if (o.free_at < t * 256ull) {
+      o.waited_send += t * 256ull - o.free_at;
+      o.free_at = t * 256ull;
+    }
+    advance(m, b, where, number);
+  }
+  if (c.state != doing::operating || (c.threads & 1) || c.pc >= c.end) return;
+  const weft_instruction &i = program_of(m, c).code[c.pc];
+  if (i.kind != WEFT_DO_SWITCH || m.slot_of[i.to.index] != slot) return;
+  if (t > c.clock) c.clock = t;
+  c.state = doing::running;
+  run(m, b, where);
+}
+
+void handle(mesh_state &m, band &b, const event &e, cycle t) {
+  switch (e.kind) {
+    case what::resume: {
+      core &c = m.cores[e.where];
+      if (c.state == doing::dispatching && c.dispatch_at <= t)
+        dispatch(m, b, e.where, t);
+      else if (c.state == doing::running)
+        run(m, b, e.where);
+      break;
+    }
+    case what::operation_ends: end_operation(m, b, e.where, e.operation, t); break;
+    case what::retry: retry(m, b, e.where, e.operation, t); break;
+    case what::wake_router: activate_router(m, b, e.where); break;
+  }
+}
+
+void start_cores(mesh_state &m, band &b) {
+  for (std::uint32_t where = b.first; where < b.end; ++where) {
+    core &c = m.cores[where];
+    if (c.program == WEFT_NOTHING) continue;
+    const weft_program &p = program_of(m, c);
+    for (std::uint32_t task = 0; task < p.task_count; ++task) {
+      if (p.tasks[task].trigger == WEFT_AT_START) c.activated |= 1u << task;
+      if (p.tasks[task].blocked) c.blocked |= 1u << task;
+    }
+    if (c.activated) dispatch(m, b, where, 0);
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,287 @@
+// Routers: words move from lane to lane, one per port and cycle.
+#include "sim/mesh_state.h"
+
+namespace weft {
+
+static constexpr std::uint8_t opposite[WEFT_PORTS] = {WEFT_SOUTH, WEFT_WEST, WEFT_NORTH, WEFT_EAST, WEFT_RAMP};
+
+void schedule(mesh_state &m, band &b, cycle when, event e) {
+  (void)m;
+  // The wheel turns once per cycle of the band's own time; what is further away waits in order.
+  if (when - b.now < wheel_size) {
+    b.wheel[when % wheel_size].push_back(e);
+    ++b.pending;
+  } else {
+    b.later.push({when, e});
+  }
+}
+
+void activate_router(mesh_state &m, band &b, std::uint32_t router) {
+  (void)m;
+  std::uint32_t local = router - b.first;
+  b.active[local / 64] |= 1ull << (local % 64);
+  b.any_active = true;
+}
+
+static gate gate_at(const ring &lane, cycle t) {
+  gate g = unpacked(__atomic_load_n(&lane.gate, __ATOMIC_ACQUIRE));
+  if (g.switched == t) {
+    g.from = g.from_before;
+    g.closed = true;
+  }
+  return g;
+}
+
+// From the core's side the switch counts at the cycle at which the word sets out.
+bool may_enter(mesh_state &m, std::uint64_t index, std::uint8_t from, cycle when) {
+  ring &lane = m.lane(index);
+  gate g = unpacked(lane.gate);
+  if (lane.route == 0 || g.from != from || g.closed) return false;
+  return has_room(m, lane, from == WEFT_RAMP ? m.send_room : m.lane_room, when, false);
+}
+
+// A control wavelet that will move this router's switch closes the lane behind it.
+static void close_behind(ring &lane, std::uint32_t bits) {
+  if ((bits & 0xffff) != 0 || (bits >> 16) == 0) return;
+  gate g = unpacked(lane.gate);
+  g.closed = true;
+  __atomic_store_n(&lane.gate, packed(g), __ATOMIC_RELEASE);
+}
+
+void enter(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits, cycle ready,
+           bool control) {
+  ring &lane = m.lane(m.index(router, slot));
+  put(m, lane, bits, ready, control);
+  if (control) close_behind(lane, bits);
+  m.occupied[router] |= 1u << slot;
+  activate_router(m, b, router);
+}
+
+static std::uint32_t neighbour(const mesh_state &m, std::uint32_t router, int port) {
+  switch (port) {
+    case WEFT_NORTH: return router - m.columns;
+    case WEFT_EAST: return router + 1;
+    case WEFT_SOUTH: return router + m.columns;
+    default: return router - 1;
+  }
+}
+
+static bool off_mesh(const mesh_state &m, std::uint32_t router, int port) {
+  switch (port) {
+    case WEFT_NORTH: return router < m.columns;
+    case WEFT_EAST: return router % m.columns == m.columns - 1;
+    case WEFT_SOUTH: return router >= m.routers - m.columns;
+    default: return router % m.columns == 0;
+  }
+}
+
+// Why a word could not leave, and so what will wake the router.
+enum class obstacle { none, busy_port, will_be_told, poll };
+
+static obstacle ask_link(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, int port, cycle t) {
+  std::uint64_t here = m.index(router, slot);
+  if (!m.channel_at.empty() && m.channel_at[here] >= 0 && off_mesh(m, router, port)) {
+    channel_state &out = m.channels[static_cast<std::size_t>(m.channel_at[here])];
+    return out.free_at <= static_cast<double>(t) && out.done < out.count ? obstacle::none : obstacle::poll;
+  }
+  std::uint32_t next = neighbour(m, router, port);
+  bool other_band = next < b.first || next >= b.end;
+  ring &lane = m.lane(m.index(next, slot));
+  gate g = gate_at(lane, t);
+  bool open = lane.route != 0 && g.from == opposite[port] && !g.closed;
+  if (open && has_room(m, lane, m.lane_room, t, true)) return obstacle::none;
+  if (other_band) return obstacle::poll;
+  lane.upstream_waits = true;
+  return obstacle::will_be_told;
+}
+
+static obstacle ask_ramp(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, cycle t) {
+  ring &sink = m.sink(m.index(router, slot));
+  if (has_room(m, sink, m.sink_room, t, false)) return obstacle::none;
+  std::uint32_t before = sink.tail - m.sink_room;
+  if (before < sink.head) {  // taken, at a cycle to come: that is when there is room
+    schedule(m, b, m.at(sink, before).time, {router, what::wake_router, 0});
+    return obstacle::will_be_told;
+  }
+  sink.upstream_waits = true;
+  return obstacle::will_be_told;
+}
+
+static obstacle ask(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t to, cycle t) {
+  for (std::uint32_t left = to; left != 0; left &= left - 1) {
+    int port = __builtin_ctz(left);
+    if (m.link_step > 256 && port != WEFT_RAMP && m.link_free[router * 4ull + static_cast<unsigned>(port)] > t * 256ull)
+      return obstacle::busy_port;
+    obstacle o = port == WEFT_RAMP ? ask_ramp(m, b, router, slot, t) : ask_link(m, b, router, slot, port, t);
+    if (o != obstacle::none) return o;
+  }
+  return obstacle::none;
+}
+
+static void wake_feeder(mesh_state &m, band &b, std::uint32_t router, std::uint8_t from) {
+  if (from == WEFT_RAMP || off_mesh(m, router, from)) return;
+  std::uint32_t feeder = neighbour(m, router, from);
+  if (feeder >= b.first && feeder < b.end) b.wake_next.push_back(feeder);
+}
+
+// Room has come about, or the switch has moved: whoever waits for this lane may try again in the next cycle.
+static void tell_feeders(mesh_state &m, band &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t,
+                         bool all) {
+  if (lane.upstream_waits) {
+    lane.upstream_waits = false;
+    bool any = all || m.kernel->routes[lane.route - 1].position_count > 1;
+    for (std::uint8_t port = 0; port < WEFT_RAMP; ++port)
+      if (any || port == unpacked(lane.gate).from) wake_feeder(m, b, router, port);
+  }
+  if (lane.core_waits) {
+    lane.core_waits = false;
+    schedule(m, b, t + 1, {router, what::retry, static_cast<std::uint8_t>(slot)});
+  }
+}
+
+static void move_switch(mesh_state &m, band &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
+  const weft_route &route = m.kernel->routes[lane.route - 1];
+  gate g = unpacked(lane.gate);
+  std::uint8_t next = static_cast<std::uint8_t>(g.position + 1);
+  if (next == route.position_count) next = route.ring ? 0 : g.position;
+  gate moved = {route.positions[next].from, g.from, false, next, t};
+  lane.to = route.positions[next].to;
+  __atomic_store_n(&lane.gate, packed(moved), __ATOMIC_RELEASE);
+  tell_feeders(m, b, lane, router, slot, t, true);
+}
+
+// Payload of a control wavelet: routers to skip in the low half, routers to move in the high half.
+static std::uint32_t after_router(std::uint32_t bits, bool *out_moves) {
+  std::uint32_t skip = bits & 0xffff, moves = bits >> 16;
+  *out_moves = skip == 0 && moves > 0;
+  if (skip > 0) return bits - 1;
+  return moves > 0 ? (moves - 1) << 16 : 0;
+}
+
+static void send_link(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, int port, std::uint8_t from,
+                      std::uint32_t bits, bool control, cycle t) {
+  if (m.options.count_links) ++m.link_counts[router * 5ull + static_cast<unsigned>(port)];
+  ++b.sum.link_hops;
+  if (m.link_step > 256) {
+    std::uint32_t &free_at = m.link_free[router * 4ull + static_cast<unsigned>(port)];
+    free_at = (free_at > t * 256 ? free_at : t * 256) + m.link_step;
+  }
+  std::uint64_t here = m.index(router, slot);
+  if (!m.channel_at.empty() && m.channel_at[here] >= 0 && off_mesh(m, router, port)) {
+    channel_state &out = m.channels[static_cast<std::size_t>(m.channel_at[here])];
+    if (!control) out.room[out.done++] = bits;
+    out.free_at = static_cast<double>(t) + out.channel->cycles_per_word;
+    return;
+  }
+  cycle ready = t + m.hop;
+  if (m.turn > 0 && from != WEFT_RAMP && from % 2 != port % 2) ready += m.turn;
+  std::uint32_t next = neighbour(m, router, port);
+  std::uint64_t lane_index = m.index(next, slot);
+  if (next < b.first || next >= b.end) {
+    b.out.push_back({lane_index, next, bits, ready, control, static_cast<std::uint8_t>(slot)});
+    return;
+  }
+  ring &lane = m.lane(lane_index);
+  put(m, lane, bits, ready, control);
+  if (control) close_behind(lane, bits);
+  m.occupied[next] |= 1u << slot;
+  activate_router(m, b, next);
+}
+
+static void send_ramp(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits,
+                      bool control, cycle t) {
+  if (m.options.count_links) ++m.link_counts[router * 5ull + WEFT_RAMP];
+  ++b.sum.ramp_hops;
+  if (control) {
+    control_arrived(m, b, router, slot, t + m.ramp);
+    return;
+  }
+  put(m, m.sink(m.index(router, slot)), bits, t + m.ramp, false);
+  word_arrived(m, b, router, slot);
+}
+
+static void observe(mesh_state &m, std::uint32_t router, std::uint32_t slot, std::uint32_t to, std::uint32_t bits,
+                    bool control, cycle t) {
+  const weft_mesh_observer &o = *m.options.observer;
+  std::uint32_t x = router % m.columns, y = router / m.columns;
+  if (!o.hop || t < o.begin || t >= o.end || x < o.where.x || x >= o.where.x_end || y < o.where.y || y >= o.where.y_end)
+    return;
+  for (std::uint32_t left = to; left != 0; left &= left - 1) {
+    weft_hop_event e = {x, y, m.colour_of[slot], static_cast<std::uint8_t>(__builtin_ctz(left)), control, t, bits};
+    o.hop(o.context, &e);
+  }
+}
+
+// The word at the head of a lane leaves through all ports of the position.
+static void pass_on(mesh_state &m, band &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
+  std::uint32_t place = 1u << (lane.head & (m.ring_size - 1)), to = lane.to;
+  word &w = m.at(lane, lane.head);
+  std::uint32_t bits = w.bits;
+  bool control = (lane.control & place) != 0, moves = false;
+  std::uint8_t from = unpacked(lane.gate).from;
+  __atomic_store_n(&w.time, t, __ATOMIC_RELAXED);
+  __atomic_store_n(&lane.head, lane.head + 1, __ATOMIC_RELEASE);
+  if (m.options.observer) observe(m, router, slot, to, bits, control, t);
+  if (control) {
+    bits = after_router(bits, &moves);
+    ++b.sum.control_hops;
+  }
+  if (lane.upstream_waits || lane.core_waits) tell_feeders(m, b, lane, router, slot, t, false);
+  for (std::uint32_t left = to; left != 0; left &= left - 1) {
+    int port = __builtin_ctz(left);
+    if (port == WEFT_RAMP)
+      send_ramp(m, b, router, slot, bits, control, t);
+    else
+      send_link(m, b, router, slot, port, from, bits, control, t);
+  }
+  if (moves) move_switch(m, b, lane, router, slot, t);
+}
+
+// Colours take turns: the slot with which a router begins moves on with every cycle.
+static std::uint32_t first_slot(const mesh_state &m, cycle t) { return m.slots > 1 ? t % m.slots : 0; }
+
+// False: the router may sleep until somebody tells it.
+static bool move_router(mesh_state &m, band &b, std::uint32_t router, cycle t) {
+  std::uint32_t waiting = m.occupied[router], used = 0, begin = first_slot(m, t);
+  bool awake = false;
+  std::uint32_t rotated = waiting;
+  if (begin > 0) rotated = (waiting >> begin) | (waiting << (m.slots - begin));
+  rotated &= (1u << m.slots) - 1;
+  for (; rotated != 0; rotated &= rotated - 1) {
+    std::uint32_t slot = static_cast<std::uint32_t>(__builtin_ctz(rotated)) + begin;
+    if (slot >= m.slots) slot -= m.slots;
+    ring &lane = m.lane(m.index(router, slot));
+    if (m.at(lane, lane.head).time > t || unpacked(lane.gate).switched == t) {
+      awake = true;
+      continue;
+    }
+    if ((lane.to & used) != 0) {
+      awake = true;
+      continue;
+    }
+    obstacle o = ask(m, b, router, slot, lane.to, t);
+    if (o == obstacle::none) {
+      used |= lane.to;
+      pass_on(m, b, lane, router, slot, t);
+      b.sum.last = t;
+      awake = true;
+      if (lane.head == lane.tail) m.occupied[router] &= ~(1u << slot);
+    } else if (o != obstacle::will_be_told) {
+      awake = true;
+    }
+  }
+  return awake && m.occupied[router] != 0;
+}
+
+void move_words(mesh_state &m, band &b, cycle t) {
+  b.any_active = false;
+  for (std::size_t w = 0; w < b.active.size(); ++w) {
+    for (std::uint64_t left = b.active[w]; left != 0; left &= left - 1) {
+      unsigned bit = static_cast<unsigned>(__builtin_ctzll(left));
+      if (!move_router(m, b, b.first + static_cast<std::uint32_t>(w * 64 + bit), t)) b.active[w] &= ~(1ull << bit);
+    }
+    if (b.active[w] != 0) b.any_active = true;
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,255 @@
+// Inside of the mesh: its flat arrays. What happens to them is in mesh_fabric.cpp (routers), mesh_core.cpp (cores),
+// mesh_vector.cpp (arithmetic); mesh_run.cpp drives them and mesh_open.cpp builds them. Nobody else includes this.
+//
+// Names: a lane is the queue of one router for one colour; a sink is the queue between router and core for one colour.
+// Both are rings of words. Colours are numbered by slots: only those that the kernel routes take memory.
+//
+// Time is in cycles and 32 bits. A word carries the cycle from which it may be taken; once it has been taken its place
+// carries the cycle of that, so that whoever wants to send knows since when the place is free. Because of this a result
+// never depends on the order in which routers and cores are visited within a cycle, nor on the number of threads.
+#ifndef WEFT_SIM_MESH_STATE_H
+#define WEFT_SIM_MESH_STATE_H
+
+#include <cstdint>
+#include <queue>
+#include <string>
+#include <vector>
+
+#include "sim/mesh.h"
+
+namespace weft {
+
+using cycle = std::uint32_t;
+constexpr cycle never = UINT32_MAX;
+constexpr std::uint8_t nobody = 0xff;
+
+struct word {
+  std::uint32_t bits;
+  cycle time;
+};
+
+// Followed by its words; a ring's size is a power of two, the same for all.
+struct ring {
+  std::uint32_t head, tail;  // words taken and put so far
+  std::uint64_t gate;        // lanes: see gate_of
+  std::uint32_t control;     // which places hold control wavelets
+  std::uint32_t route;       // lanes: index + 1 in the kernel's routes, 0: none
+  std::uint8_t to;           // lanes: ports of the current position
+  bool upstream_waits;       // the router that feeds this lane sleeps until there is room
+  bool core_waits;           // lanes: an operation of the router's own core sleeps until there is room
+  std::uint8_t reader;       // sinks: the operation that takes the words, or nobody
+};
+static_assert(sizeof(ring) == 32);
+
+// What others ask about a lane, in one piece: they may be on another thread.
+struct gate {
+  std::uint8_t from, from_before;  // ports; before: in the cycle of `switched`
+  bool closed;                     // a control wavelet that will switch this router is inside: nothing enters behind it
+  std::uint8_t position;
+  cycle switched;
+};
+inline std::uint64_t packed(const gate &g) {
+  return static_cast<std::uint64_t>(g.from) | static_cast<std::uint64_t>(g.from_before) << 8 |
+         static_cast<std::uint64_t>(g.closed) << 16 | static_cast<std::uint64_t>(g.position) << 24 |
+         static_cast<std::uint64_t>(g.switched) << 32;
+}
+inline gate unpacked(std::uint64_t bits) {
+  return {static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(bits >> 8), ((bits >> 16) & 1) != 0,
+          static_cast<std::uint8_t>(bits >> 24), static_cast<cycle>(bits >> 32)};
+}
+
+// An operation under way that takes or gives wavelets. Number 0 of a core is its own, 1 + m that of microthread m.
+struct operation {
+  const weft_instruction *instruction;  // nullptr: free
+  std::uint32_t element, count;
+  std::uint64_t free_at;  // when the next element may begin, in 1/256 cycles
+  std::uint32_t step;     // between elements, in 1/256 cycles
+  cycle began;
+  std::uint64_t waited_receive, waited_send;  // in 1/256 cycles
+};
+
+enum class doing : std::uint8_t { nothing, dispatching, running, operating, waiting, stopped };
+
+struct core {
+  std::uint32_t program;  // WEFT_NOTHING: none
+  std::uint32_t pc, end;
+  std::uint32_t first_operation;
+  std::uint64_t sram;  // offset
+  std::uint32_t registers;
+  std::uint32_t activated, blocked;  // tasks
+  std::uint32_t task;
+  cycle clock;      // local: everything before it has been carried out
+  cycle idle_from;  // since when nothing is runnable
+  cycle dispatch_at;
+  doing state;
+  std::uint8_t wanted;    // waiting: for this operation
+  std::uint16_t threads;  // operations under way, mask
+};
+
+struct account {
+  std::uint64_t busy;
+  std::uint64_t stalls[WEFT_STALLS];
+  std::uint64_t end;
+};
+
+// Facts of one instruction that do not change during a run.
+struct cost {
+  double startup, per_element;  // cycles
+  std::uint32_t step;           // per_element in 1/256 cycles, at least 256 where wavelets pass
+  bool fabric, scalar;
+  std::uint8_t width;  // elements per wavelet
+};
+
+struct program_facts {
+  std::vector<cost> costs;
+  std::uint32_t operations;              // per core
+  std::uint32_t wavelet_tasks;           // mask of tasks that wavelets start
+  std::vector<std::uint8_t> task_of;     // slot -> task by wavelet, or nobody
+  std::vector<std::uint8_t> control_of;  // slot -> task by control wavelet, or nobody
+};
+
+// What happens at a cycle to come.
+enum class what : std::uint8_t { resume, operation_ends, retry, wake_router };
+struct event {
+  std::uint32_t where;  // core or router
+  what kind;
+  std::uint8_t operation;
+};
+
+struct far_event {
+  cycle when;
+  event e;
+  bool operator>(const far_event &other) const { return when > other.when; }
+};
+
+struct crossing {  // a word on its way to a lane of another band
+  std::uint64_t lane;
+  std::uint32_t router, bits;
+  cycle ready;
+  bool control;
+  std::uint8_t slot;
+};
+
+struct totals {
+  std::uint64_t link_hops = 0, ramp_hops = 0, control_hops = 0, instructions = 0, elements = 0;
+  double flops = 0;
+  cycle last = 0;  // of anything
+};
+
+// Rows of routers and cores that one thread looks after.
+struct band {
+  std::uint32_t first = 0, end = 0;   // routers
+  std::vector<std::uint64_t> active;  // bit per router: has words that may move
+  std::vector<std::vector<event>> wheel;
+  std::priority_queue<far_event, std::vector<far_event>, std::greater<far_event>> later;
+  std::uint64_t pending = 0;  // events in the wheel
+  std::vector<std::uint32_t> wake_next;
+  std::vector<crossing> out;
+  std::vector<std::uint32_t> wake_across;
+  totals sum;
+  cycle now = 0;
+  cycle next = never;  // published: when something may happen
+  std::string failure;
+  bool any_active = false;
+};
+
+struct channel_state {
+  const weft_channel *channel;
+  const std::uint32_t *words = nullptr;
+  std::uint32_t *room = nullptr;
+  std::uint64_t count = 0, done = 0;
+  double free_at = 0;
+  std::uint64_t lane = 0;
+};
+
+constexpr std::uint32_t wheel_size = 4096;
+
+struct mesh_state {
+  const weft_kernel *kernel;
+  weft_mesh description;  // of the machine
+  weft_mesh_options options;
+  std::uint32_t columns, rows, routers, slots;
+  std::uint8_t slot_of[WEFT_COLOURS];
+  std::uint8_t colour_of[WEFT_COLOURS];
+
+  cycle hop, ramp, latency;
+  std::uint32_t turn;
+  std::uint32_t lane_room, sink_room, send_room;  // words, in flight included
+  std::uint32_t ring_size, ring_stride;           // words; bytes
+  std::uint32_t link_step;                        // 1/256 cycles between words of a link
+
+  std::vector<char> lanes, sinks;       // ring_stride each, by router and slot
+  std::vector<std::uint32_t> occupied;  // per router: slots with words
+  std::vector<std::uint32_t> link_counts;
+  std::vector<std::uint32_t> link_free;  // per router and port, where links are slower than one word per cycle
+  std::vector<core> cores;
+  std::vector<operation> operations;
+  std::vector<std::uint32_t> registers;
+  std::vector<std::uint8_t> sram;
+  std::vector<account> accounts;
+  std::vector<program_facts> programs;
+  std::vector<channel_state> channels;
+  std::vector<std::int32_t> channel_at;  // lane -> channel out of the mesh, empty: none
+  std::vector<band> bands;
+  std::vector<std::uint8_t> band_of_row;
+  bool ran = false;
+
+  ring &lane(std::uint64_t index) { return *reinterpret_cast<ring *>(lanes.data() + index * ring_stride); }
+  ring &sink(std::uint64_t index) { return *reinterpret_cast<ring *>(sinks.data() + index * ring_stride); }
+  word &at(ring &r, std::uint32_t number) { return reinterpret_cast<word *>(&r + 1)[number & (ring_size - 1)]; }
+  std::uint64_t index(std::uint32_t router, std::uint32_t slot) const {
+    return static_cast<std::uint64_t>(router) * slots + slot;
+  }
+  band &band_of(std::uint32_t router) { return bands[band_of_row[router / columns]]; }
+};
+
+// Room for one more word at cycle t: the place that it would take has been left by then (`strictly`: in an earlier
+// cycle).
+inline bool has_room(mesh_state &m, ring &r, std::uint32_t room, cycle t, bool strictly) {
+  if (r.tail < room) return true;
+  std::uint32_t before = r.tail - room;
+  if (before >= __atomic_load_n(&r.head, __ATOMIC_ACQUIRE)) return false;
+  cycle left = __atomic_load_n(&m.at(r, before).time, __ATOMIC_RELAXED);
+  return strictly ? left < t : left <= t;
+}
+
+inline void put(mesh_state &m, ring &r, std::uint32_t bits, cycle ready, bool control) {
+  word &w = m.at(r, r.tail);
+  w.bits = bits;
+  w.time = ready;
+  std::uint32_t place = 1u << (r.tail & (m.ring_size - 1));
+  if (control)
+    r.control |= place;
+  else if (r.control)
+    r.control &= ~place;
+  ++r.tail;
+}
+
+// mesh_fabric.cpp
+void schedule(mesh_state &m, band &b, cycle when, event e);
+void activate_router(mesh_state &m, band &b, std::uint32_t router);
+void move_words(mesh_state &m, band &b, cycle t);
+// A word from the core (or a channel) into a lane; the caller has asked for room.
+void enter(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits, cycle ready,
+           bool control);
+bool may_enter(mesh_state &m, std::uint64_t lane, std::uint8_t from, cycle when);
+
+// mesh_core.cpp
+void word_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot);
+void control_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, cycle ready);
+void handle(mesh_state &m, band &b, const event &e, cycle t);
+void start_cores(mesh_state &m, band &b);
+
+// mesh_vector.cpp
+bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint32_t first, std::uint32_t count,
+             const std::uint32_t *received, std::uint32_t *sent, std::string &failure);
+std::uint32_t register_value(const mesh_state &m, const core &c, const weft_operand &o);
+cost cost_of(const weft_mesh &mesh, const weft_instruction &i);
+bool in_same_banks(const mesh_state &m, const core &c, const weft_instruction &i);
+double flops_of(const weft_instruction &i);
+
+// mesh_explain.cpp
+weft_status explain_deadlock(mesh_state &m, cycle t);
+
+}  // namespace weft
+#endif
