@@ -16,10 +16,12 @@ static void put(grid *g, measure_point point) {
   g->points[g->count++] = point;
 }
 
-// Matrices as networks from a million to some billion parameters have them, and as chunks of 8 MiB.
+// Matrices as networks from a million to some billion parameters have them, and as chunks of 16 MiB,
+// the most that a step works on at once. Widths are no large powers of two, where they can be: rows that lie 64 KiB
+// apart share one set of the caches, and a vocabulary is not so wide by chance.
 static void products(grid *g, weft_dtype dtype) {
   static const uint64_t rows[] = {1, 4, 16, 64, 256, 1024};
-  static const uint64_t sizes[][2] = {{64, 64}, {192, 192}, {576, 576}, {768, 2304}, {2048, 2048}, {768, 16384}};
+  static const uint64_t sizes[][2] = {{64, 64}, {192, 192}, {576, 576}, {768, 2304}, {2048, 2048}, {768, 5376}};
   static const weft_op ops[] = {WEFT_OP_LINEAR, WEFT_OP_LINEAR_BACKWARD_INPUT, WEFT_OP_LINEAR_BACKWARD_WEIGHT};
   for (size_t o = 0; o < COUNT(ops); ++o)
     for (size_t r = 0; r < COUNT(rows); ++r)
@@ -76,23 +78,24 @@ static void loss_ops(grid *g, weft_dtype dtype) {
                                .out = widths[w]});
 }
 
-// Scores per row grow with the sequence, so sequences are what varies.
+// Scores per row grow with the sequence, so sequences are what varies; small networks have narrow heads.
 static void attention_ops(grid *g, weft_dtype dtype) {
-  static const uint32_t shapes[][3] = {
-      {1, 64, 4}, {4, 64, 12}, {1, 256, 12}, {4, 256, 12}, {1, 1024, 12}};  // batch, tokens, heads
+  static const uint32_t shapes[][4] = {
+      {1, 64, 4, 64},    {4, 64, 12, 64}, {1, 256, 12, 64}, {4, 256, 12, 64},
+      {1, 1024, 12, 64}, {4, 64, 4, 32},  {4, 256, 4, 32}};  // batch, tokens, heads, their width
   static const uint32_t depths[] = {64, 512, 2048};
   for (size_t s = 0; s < COUNT(shapes); ++s)
     for (int backward = 0; backward < 2; ++backward) {
       weft_attributes a = {.batch = shapes[s][0],
                            .heads = shapes[s][2],
                            .kv_heads = shapes[s][2],
-                           .head_dim = 64,
+                           .head_dim = shapes[s][3],
                            .causal = true,
                            .scale = 0.125f};
       put(g, (measure_point){.op = backward ? WEFT_OP_ATTENTION_BACKWARD : WEFT_OP_ATTENTION,
                              .dtype = dtype,
                              .rows = (uint64_t)shapes[s][0] * shapes[s][1],
-                             .in = shapes[s][2] * 64,
+                             .in = shapes[s][2] * shapes[s][3],
                              .a = a});
     }
   for (size_t d = 0; d < COUNT(depths); ++d)

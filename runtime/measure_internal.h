@@ -30,9 +30,14 @@ typedef struct measured {
   double quickest;  // seconds
 } measured;
 
-// At least three runs and at most what `seconds` allow. WEFT_INFEASIBLE: the operands do not fit the pool.
+// At least one run and at most what `seconds` allow. WEFT_INFEASIBLE: the operands do not fit the pool.
 weft_status weft_measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *point,
                              double seconds, measured *out) WEFT_CHECKED;
+
+// measure_sharing.c: what the cores do together while a stream and products share them, of what they would do apart;
+// (0, 1]. See sharing_efficiency in models/machine.h.
+weft_status weft_measure_sharing(const weft_backend *backend, void *device, measure_pool *pool, uint32_t cores,
+                                 double *out_efficiency) WEFT_CHECKED;
 
 // measure_host.c
 double weft_measure_hand_over_seconds(void);

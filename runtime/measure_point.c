@@ -5,15 +5,15 @@
 #include "base/memory.h"
 #include "runtime/measure_internal.h"
 
-enum { LEAST_RUNS = 3, LEAST_SHORT_RUNS = 9, MOST_RUNS = 101 };
+enum { LEAST_RUNS = 1, LEAST_SHORT_RUNS = 5, MOST_RUNS = 101 };
 
-typedef enum home { FIXED, SLOT, STORE } home;
+typedef enum home { FIXED, SLOT, FAR } home;
 
 typedef struct operand {
   weft_dtype dtype;
   uint64_t rows, columns;  // 0 rows: absent
   home home;        // where it lies: always there; in two places by turns; at a new place of the pool in every run
-  uint64_t offset;  // in the pool, but for STORE
+  uint64_t offset;  // in the pool, but for FAR
 } operand;
 
 typedef struct operands {
@@ -33,27 +33,29 @@ static void describe(const measure_point *p, operands *o) {
 // clang-format off
 #define ACT(r, c) (operand){.dtype = d, .rows = r, .columns = c}
 #define SLOT(r, c) (operand){.dtype = d, .rows = r, .columns = c, .home = SLOT}
-#define STORE(r, c) (operand){.dtype = WEFT_F32, .rows = r, .columns = c, .home = STORE}
+#define STORE(r, c) (operand){.dtype = WEFT_F32, .rows = r, .columns = c, .home = FAR}
+#define SAVED(r, c) (operand){.dtype = d, .rows = r, .columns = c, .home = FAR}
+#define SAVED_F32(r, c) STORE(r, c)
 #define F32(r, c) (operand){.dtype = WEFT_F32, .rows = r, .columns = c}
 #define IDS(r) (operand){.dtype = WEFT_I32, .rows = 1, .columns = r}
 #define SET(...) *o = (operands){__VA_ARGS__}
   switch (p->op) {
     case WEFT_OP_LINEAR: SET(.in = {ACT(n, i), SLOT(v, i), ACT(1, v)}, .out = {ACT(n, v)}); break;
     case WEFT_OP_LINEAR_BACKWARD_INPUT: SET(.in = {ACT(n, v), SLOT(v, i)}, .out = {ACT(n, i)}); break;
-    case WEFT_OP_LINEAR_BACKWARD_WEIGHT: SET(.in = {ACT(n, v), ACT(n, i)}, .out = {SLOT(v, i), ACT(1, v)}); break;
+    case WEFT_OP_LINEAR_BACKWARD_WEIGHT: SET(.in = {ACT(n, v), SAVED(n, i)}, .out = {SLOT(v, i), ACT(1, v)}); break;
     case WEFT_OP_LAYER_NORM: SET(.in = {ACT(n, i), ACT(1, i), ACT(1, i)}, .out = {ACT(n, i), F32(n, 2)}); break;
     case WEFT_OP_LAYER_NORM_BACKWARD:
-      SET(.in = {ACT(n, i), ACT(n, i), ACT(1, i), F32(n, 2)}, .out = {ACT(n, i), ACT(1, i), ACT(1, i)});
+      SET(.in = {ACT(n, i), SAVED(n, i), ACT(1, i), SAVED_F32(n, 2)}, .out = {ACT(n, i), ACT(1, i), ACT(1, i)});
       break;
     case WEFT_OP_RMS_NORM: SET(.in = {ACT(n, i), ACT(1, i)}, .out = {ACT(n, i), F32(n, 1)}); break;
     case WEFT_OP_RMS_NORM_BACKWARD:
-      SET(.in = {ACT(n, i), ACT(n, i), ACT(1, i), F32(n, 1)}, .out = {ACT(n, i), ACT(1, i)});
+      SET(.in = {ACT(n, i), SAVED(n, i), ACT(1, i), SAVED_F32(n, 1)}, .out = {ACT(n, i), ACT(1, i)});
       break;
     case WEFT_OP_ROPE:
     case WEFT_OP_ROPE_BACKWARD: SET(.in = {ACT(n, i), IDS(n)}, .out = {ACT(n, i)}); break;
     case WEFT_OP_ATTENTION: SET(.in = {ACT(n, i), ACT(n, i), ACT(n, i)}, .out = {ACT(n, i), F32(n, p->a.heads)}); break;
     case WEFT_OP_ATTENTION_BACKWARD:
-      SET(.in = {ACT(n, i), ACT(n, i), ACT(n, i), ACT(n, i), ACT(n, i), F32(n, p->a.heads)},
+      SET(.in = {ACT(n, i), SAVED(n, i), SAVED(n, i), SAVED(n, i), SAVED(n, i), SAVED_F32(n, p->a.heads)},
           .out = {ACT(n, i), ACT(n, i), ACT(n, i)});
       break;
     case WEFT_OP_CACHE_WRITE: SET(.in = {ACT(n, i), ACT(n, i)}, .out = {ACT(n, i), ACT(n, i)}); break;
@@ -61,10 +63,10 @@ static void describe(const measure_point *p, operands *o) {
       SET(.in = {ACT(n, i), ACT(p->a.context, i), ACT(p->a.context, i)}, .out = {ACT(n, i)});
       break;
     case WEFT_OP_ACTIVATION: SET(.in = {ACT(n, i)}, .out = {ACT(n, i)}); break;
+    case WEFT_OP_GATED: SET(.in = {ACT(n, i), ACT(n, i)}, .out = {ACT(n, i)}); break;
     case WEFT_OP_ACTIVATION_BACKWARD:
-    case WEFT_OP_GATED:
-    case WEFT_OP_ADD: SET(.in = {ACT(n, i), ACT(n, i)}, .out = {ACT(n, i)}); break;
-    case WEFT_OP_GATED_BACKWARD: SET(.in = {ACT(n, i), ACT(n, i), ACT(n, i)}, .out = {ACT(n, i), ACT(n, i)}); break;
+    case WEFT_OP_ADD: SET(.in = {ACT(n, i), SAVED(n, i)}, .out = {ACT(n, i)}); break;
+    case WEFT_OP_GATED_BACKWARD: SET(.in = {ACT(n, i), SAVED(n, i), SAVED(n, i)}, .out = {ACT(n, i), ACT(n, i)}); break;
     case WEFT_OP_LAST_ROW: SET(.in = {ACT(n, i)}, .out = {ACT(1, i)}); break;
     case WEFT_OP_CROSS_ENTROPY: SET(.in = {ACT(n, i), IDS(n)}, .out = {F32(1, n), F32(1, n)}); break;
     case WEFT_OP_CROSS_ENTROPY_BACKWARD: SET(.in = {ACT(n, i), IDS(n), F32(1, n)}, .out = {ACT(n, i)}); break;
@@ -83,6 +85,8 @@ static void describe(const measure_point *p, operands *o) {
 #undef ACT
 #undef SLOT
 #undef STORE
+#undef SAVED
+#undef SAVED_F32
 #undef F32
 #undef IDS
 #undef SET
@@ -123,7 +127,7 @@ static weft_status lay_out(const measure_pool *pool, operands *o, uint64_t *out_
   uint64_t near = 0, far = 0;
   for (int i = 0; i < WEFT_OP_MAX_INPUTS + WEFT_OP_MAX_OUTPUTS; ++i) {
     operand *x = i < WEFT_OP_MAX_INPUTS ? &o->in[i] : &o->out[i - WEFT_OP_MAX_INPUTS];
-    if (x->home == STORE) {
+    if (x->home == FAR) {
       far += rounded(bytes_of(x));
       continue;
     }
@@ -140,7 +144,7 @@ static weft_view view_of(measure_pool *pool, const operand *o, uint64_t near, in
   if (!o->rows) return (weft_view){0};
   uint64_t at = o->offset, bytes = rounded(bytes_of(o));
   if (o->home == SLOT && run % 2 != 0) at += bytes;
-  if (o->home == STORE) {
+  if (o->home == FAR) {
     if (pool->next < near || pool->next + bytes > pool->bytes) pool->next = near;
     at = pool->next;
     pool->next += bytes;
@@ -178,7 +182,7 @@ static int by_size(const void *a, const void *b) {
 }
 
 static bool changes_the_store(const operands *o, weft_op op) {
-  return o->out[0].home == STORE || op == WEFT_OP_ADAMW || op == WEFT_OP_SGD;
+  return o->out[0].home == FAR || op == WEFT_OP_ADAMW || op == WEFT_OP_SGD;
 }
 
 weft_status weft_measure_run(const weft_backend *backend, void *device, measure_pool *pool, const measure_point *p,

@@ -9,7 +9,9 @@ static double cores_of(const weft_machine &machine) {
 }
 
 system_state::system_state(const weft_schedule &schedule)
-    : done(schedule), hardware(cores_of(*schedule.machine), schedule.machine->store_bytes_per_second) {}
+    : done(schedule),
+      hardware(cores_of(*schedule.machine), schedule.machine->roofline.sharing_efficiency,
+               schedule.machine->store_bytes_per_second) {}
 
 bool system_state::pass_ended() const {
   return std::all_of(times.queues.begin(), times.queues.end(), [](const queue_state &q) { return q.ended; });
@@ -67,8 +69,10 @@ void queue::finish() {
   system.hardware.end(done);
   state().working = false;
   system.times.settle(now());
-  system.times.chunk_ended(which, elapsed, costs.chunk(chunk, system.done.pass == 0).overhead_part(elapsed));
-  step_busy += elapsed;
+  const work &done_work = costs.chunk(chunk, system.done.pass == 0);
+  // What a stream's own thread works, however long it steps aside for others (traces/trace.h).
+  step_busy += is_stream() && done_work.cores > 0 ? std::min(elapsed, done_work.duration()) : elapsed;
+  system.times.chunk_ended(which, elapsed, done_work.overhead_part(elapsed));
   system.done.end_chunk(number);
   if (++chunk == costs.chunks) end_step(number);
   for (queue *other : system.queues)
@@ -78,12 +82,11 @@ void queue::finish() {
 
 void queue::end_step(std::uint32_t number) {
   const weft_step &ended = system.done.schedule.steps[number];
-  bool stream = which == WEFT_QUEUE_STREAM_IN || which == WEFT_QUEUE_STREAM_OUT;
   weft_trace_event event = {};
   event.step = number;
   event.iteration = system.done.iteration();
   event.queue = which;
-  event.lane = static_cast<std::uint8_t>(stream ? streams++ % 2 : 0);
+  event.lane = static_cast<std::uint8_t>(is_stream() ? streams++ % 2 : 0);
   event.start_ns = step_start / 1000;
   event.end_ns = now() / 1000;
   event.busy_ns = std::min(step_busy / 1000, event.end_ns - event.start_ns);

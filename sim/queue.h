@@ -48,6 +48,7 @@ class queue : public sc_core::sc_module {
   void end_step(std::uint32_t number);
   void end_pass();
   void begin_pass();
+  bool is_stream() const { return which == WEFT_QUEUE_STREAM_IN || which == WEFT_QUEUE_STREAM_OUT; }
   queue_state &state() { return system.times.queues[which]; }
 
   const weft_queue which;

@@ -25,7 +25,8 @@ void sharing::settle() {
 
 double sharing::speed_of(const flow &f, double core_demand, double store_demand) const {
   double speed = 1;
-  if (f.cores > 0 && cores > 0 && core_demand > cores * slack) speed = std::min(speed, cores / core_demand);
+  if (f.cores > 0 && cores > 0 && core_demand > cores * slack)
+    speed = std::min(speed, cores * efficiency / core_demand);
   if (f.store > 0 && store > 0 && store_demand > store * slack) speed = std::min(speed, store / store_demand);
   return speed;
 }

@@ -24,6 +24,7 @@ void rig_init(rig *r, weft_device_kind kind) {
                                 .memory_bytes_per_second = 1e15,
                                 .cores = 1,
                                 .copy_bytes_per_second = 1e9,
+                                .sharing_efficiency = 1,
                                 .compute_efficiency = 1,
                                 .memory_efficiency = 1};
   m->mesh = (weft_mesh){.columns = 4,
