@@ -125,6 +125,8 @@ static weft_status check_vector(const judge *j, const weft_instruction *i) {
     return wrong(j, "count register %u: expected an i32 register below %u", i->count_register, p->register_count);
   if (i->to.kind != WEFT_MEMORY && i->to.kind != WEFT_REGISTER && (i->to.kind != WEFT_SEND || fact->reduces))
     return wrong(j, "to: expected a view or a register%s", fact->reduces ? "" : ", or to send");
+  if (fact->reduces && i->to.kind == WEFT_MEMORY && (i->to.inner != 0 || i->to.stride < 0 || i->to.stride > 1))
+    return wrong(j, "to: one element, not a view with strides");
   WEFT_TRY(check_operand(j, "to", &i->to, fact->reduces ? 1 : i->count, known || fact->reduces));
   for (uint32_t s = 0; s < 3; ++s) {
     if (s >= fact->sources && sources[s]->kind != WEFT_ABSENT)

@@ -105,7 +105,5 @@ weft_dtype weft_wavelet_dtype(const weft_instruction *instruction) {
   const weft_operand *all[] = {&instruction->to, &instruction->a, &instruction->b, &instruction->c};
   for (size_t o = 0; o < 4; ++o)
     if (all[o]->kind == WEFT_MEMORY || all[o]->kind == WEFT_REGISTER) return all[o]->dtype;
-  for (size_t o = 0; o < 4; ++o)
-    if (all[o]->kind == WEFT_CONSTANT) return all[o]->dtype;
   return WEFT_F32;
 }

@@ -38,8 +38,11 @@ weft_status weft_kernel_check_code(weft_kernel *kernel, uint32_t program) WEFT_C
 void weft_program_colours(const weft_program *program, uint32_t *out_sends, uint32_t *out_receives);
 
 // Type of the wavelets of an instruction where the text names none: that of its first operand in memory or a register,
-// else of its first constant, else f32. Printing leaves out what this finds.
+// else f32. Printing leaves out what this finds.
 weft_dtype weft_wavelet_dtype(const weft_instruction *instruction);
+
+// One instruction as a line of text, without its line end.
+void weft_kernel_print_instruction(const weft_program *program, const weft_instruction *instruction, FILE *out);
 
 // Words of the text form that cannot be names unless quoted.
 extern const char *const weft_kernel_words[];
