@@ -90,7 +90,9 @@ static obstacle ask_link(mesh_state &m, band &b, std::uint32_t router, std::uint
   gate g = gate_at(lane, t);
   bool open = lane.route != 0 && g.from == opposite[port] && !g.closed;
   if (open && has_room(m, lane, m.lane_room, t, true)) return obstacle::none;
-  if (other_band) return obstacle::poll;
+  // What has changed in this very cycle counts from the next one on, and nobody will tell again.
+  bool changing = g.switched == t || (open && lane.tail - m.lane_room < lane.head);
+  if (other_band || changing) return obstacle::poll;
   lane.upstream_waits = true;
   return obstacle::will_be_told;
 }

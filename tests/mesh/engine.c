@@ -58,15 +58,16 @@ static weft_kernel *broadcast(uint32_t columns, uint32_t rows, uint32_t words) {
   uint32_t root = weft_kernel_program(k, "root"), other = weft_kernel_program(k, "other");
   for (uint32_t p = root; p <= other; ++p) (void)weft_kernel_array(k, p, "data", WEFT_F32, words);
   weft_kernel_place(k, root, weft_block_one(0, 0));
-  weft_kernel_place(k, other, weft_block_of(1, columns, 0, 1));
+  if (columns > 1) weft_kernel_place(k, other, weft_block_of(1, columns, 0, 1));
   if (rows > 1) weft_kernel_place(k, other, weft_block_of(0, columns, 1, rows));
   uint32_t east = 1u << WEFT_EAST, south = rows > 1 ? 1u << WEFT_SOUTH : 0, ramp = 1u << WEFT_RAMP;
   weft_kernel_route(k, weft_block_one(0, 0), RED, WEFT_RAMP, (columns > 1 ? east : 0) | south);
-  weft_kernel_route(k, weft_block_of(1, columns, 0, rows), RED, WEFT_WEST, east | ramp);
-  weft_kernel_route(k, weft_block_of(columns - 1, columns, 0, rows), RED, WEFT_WEST, ramp);
+  if (columns > 2) weft_kernel_route(k, weft_block_of(1, columns - 1, 0, rows), RED, WEFT_WEST, east | ramp);
+  if (columns > 1) weft_kernel_route(k, weft_block_of(columns - 1, columns, 0, rows), RED, WEFT_WEST, ramp);
   if (rows > 1) {
-    weft_kernel_route(k, weft_block_of(0, 1, 1, rows - 1), RED, WEFT_NORTH, east | south | ramp);
-    weft_kernel_route(k, weft_block_of(0, 1, rows - 1, rows), RED, WEFT_NORTH, east | ramp);
+    uint32_t on = columns > 1 ? east : 0;
+    weft_kernel_route(k, weft_block_of(0, 1, 1, rows - 1), RED, WEFT_NORTH, on | south | ramp);
+    weft_kernel_route(k, weft_block_of(0, 1, rows - 1, rows), RED, WEFT_NORTH, on | ramp);
   }
   (void)weft_kernel_task(k, root, "send", WEFT_AT_START);
   weft_emit1(k, root, WEFT_DO_MOVE, words, weft_send(RED, WEFT_F32), weft_all(k, root, 0));
@@ -75,32 +76,24 @@ static weft_kernel *broadcast(uint32_t columns, uint32_t rows, uint32_t words) {
   return k;
 }
 
+// Two colours by turns: a core receives one and sends the other.
 static weft_kernel *chain(uint32_t columns, uint32_t words) {
   weft_kernel *k = weft_kernel_create("chain", columns, 1);
-  uint32_t root = weft_kernel_program(k, "root"), middle = weft_kernel_program(k, "middle"),
-           last = weft_kernel_program(k, "last");
-  for (uint32_t p = root; p <= last; ++p) (void)weft_kernel_array(k, p, "data", WEFT_F32, words);
-  weft_kernel_place(k, root, weft_block_one(0, 0));
-  weft_kernel_place(k, middle, weft_block_of(1, columns - 1, 0, 1));
-  weft_kernel_place(k, last, weft_block_one(columns - 1, 0));
-  // Two colours by turns: a core receives one and sends the other.
   for (uint32_t x = 0; x < columns; ++x) {
     uint32_t out = x % 2 ? RED : BLUE, in = x % 2 ? BLUE : RED;
     if (x > 0) weft_kernel_route(k, weft_block_one(x, 0), out, WEFT_RAMP, 1u << WEFT_WEST);
     if (x < columns - 1) weft_kernel_route(k, weft_block_one(x, 0), in, WEFT_EAST, 1u << WEFT_RAMP);
+    uint32_t p = x < 3 || x == columns - 1 ? weft_kernel_program(k, "link") : 2 - x % 2;
+    weft_kernel_place(k, p, weft_block_one(x, 0));
+    if (p + 1 < k->program_count || k->programs[p].array_count) continue;
+    (void)weft_kernel_array(k, p, "data", WEFT_F32, words);
+    (void)weft_kernel_task(k, p, "sum", WEFT_AT_START);
+    weft_operand own = weft_all(k, p, 0), to = x == 0 ? own : weft_send(out, WEFT_F32);
+    if (x == columns - 1)
+      weft_emit1(k, p, WEFT_DO_MOVE, words, to, own);
+    else
+      weft_emit2(k, p, WEFT_DO_ADD, words, to, own, weft_receive(in, WEFT_F32));
   }
-  uint32_t even = weft_kernel_program(k, "even");
-  (void)weft_kernel_array(k, even, "data", WEFT_F32, words);
-  for (uint32_t x = 2; x < columns - 1; x += 2) weft_kernel_place(k, even, weft_block_one(x, 0));
-  (void)weft_kernel_task(k, root, "sum", WEFT_AT_START);
-  weft_emit2(k, root, WEFT_DO_ADD, words, weft_all(k, root, 0), weft_all(k, root, 0), weft_receive(RED, WEFT_F32));
-  (void)weft_kernel_task(k, middle, "sum", WEFT_AT_START);
-  weft_emit2(k, middle, WEFT_DO_ADD, words, weft_send(RED, WEFT_F32), weft_all(k, middle, 0),
-             weft_receive(BLUE, WEFT_F32));
-  (void)weft_kernel_task(k, even, "sum", WEFT_AT_START);
-  weft_emit2(k, even, WEFT_DO_ADD, words, weft_send(BLUE, WEFT_F32), weft_all(k, even, 0), weft_receive(RED, WEFT_F32));
-  (void)weft_kernel_task(k, last, "send", WEFT_AT_START);
-  weft_emit1(k, last, WEFT_DO_MOVE, words, weft_send((columns - 1) % 2 ? RED : BLUE, WEFT_F32), weft_all(k, last, 0));
   return k;
 }
 
