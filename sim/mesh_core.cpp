@@ -138,7 +138,7 @@ static void start_operation(mesh_state &m, band &b, std::uint32_t where, const w
   core &c = m.cores[where];
   const cost &k = m.programs[c.program].costs[static_cast<std::size_t>(&i - program_of(m, c).code)];
   operation &o = m.operations[c.first_operation + number];
-  double per_element = k.per_element * (in_same_banks(m, c, i) ? m.description.times.conflict_factor : 1);
+  double per_element = k.per_element * conflict_of(m, c, i);
   double per_word = per_element * k.width;
   o = operation{.instruction = &i,
                 .element = 0,
@@ -192,7 +192,7 @@ static void begin_task(mesh_state &m, std::uint32_t where, std::uint32_t task, c
   c.task = task;
   c.pc = it.first;
   c.end = it.first + it.count;
-  c.clock = t + (first ? 0 : whole(m.description.times.task_cycles));
+  c.clock = t + whole(first ? m.description.times.start_cycles : m.description.times.task_cycles);
   c.state = doing::running;
 }
 
@@ -221,7 +221,7 @@ static outcome run_vector(mesh_state &m, band &b, std::uint32_t where, const wef
       start_operation(m, b, where, i, number, count, start);
     } else {
       std::uint32_t unused[3] = {0, 0, 0}, sent = 0;
-      double cycles = k.startup + k.per_element * count * (in_same_banks(m, c, i) ? times.conflict_factor : 1);
+      double cycles = k.startup + k.per_element * count * conflict_of(m, c, i);
       if (!compute(m, c, i, 0, count, unused, &sent, b.failure)) {
         std::string why;
         why.swap(b.failure);
@@ -244,8 +244,7 @@ static outcome run_vector(mesh_state &m, band &b, std::uint32_t where, const wef
     fail(m, b, where, &i, why);
     return outcome::waits;
   }
-  double cycles = k.startup + k.per_element * count;
-  if (!k.scalar && in_same_banks(m, c, i)) cycles = k.startup + k.per_element * count * times.conflict_factor;
+  double cycles = k.startup + k.per_element * count * (k.scalar ? 1 : conflict_of(m, c, i));
   cycle begin = c.clock;
   c.clock += whole(cycles);
   if (m.options.count_links) m.accounts[where].busy += c.clock - begin;
@@ -278,7 +277,7 @@ static bool run_map(mesh_state &m, band &b, std::uint32_t where, const weft_inst
       fail(m, b, where, &body, why);
       return false;
     }
-    double factor = in_same_banks(m, c, body) ? times.conflict_factor : 1;
+    double factor = conflict_of(m, c, body);
     cycles += times.map_cycles + k.per_element * count * factor;
     ++b.sum.instructions;
     b.sum.elements += count;

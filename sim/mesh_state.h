@@ -181,7 +181,7 @@ struct mesh_state {
   std::vector<char> lanes, sinks;       // ring_stride each, by router and slot
   std::vector<std::uint32_t> occupied;  // per router: slots with words
   std::vector<std::uint32_t> link_counts;
-  std::vector<std::uint32_t> link_free;  // per router and port, where links are slower than one word per cycle
+  std::vector<std::uint64_t> link_free;  // 1/256 cycles, per router and port, where links are slower than one word per cycle
   std::vector<core> cores;
   std::vector<operation> operations;
   std::vector<std::uint32_t> registers;
@@ -245,7 +245,8 @@ bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint3
              const std::uint32_t *received, std::uint32_t *sent, std::string &failure);
 std::uint32_t register_value(const mesh_state &m, const core &c, const weft_operand &o);
 cost cost_of(const weft_mesh &mesh, const weft_instruction &i);
-bool in_same_banks(const mesh_state &m, const core &c, const weft_instruction &i);
+// How much longer the operation's elements take because its sources meet in the banks; 1: not at all.
+double conflict_of(const mesh_state &m, const core &c, const weft_instruction &i);
 double flops_of(const weft_instruction &i);
 
 // mesh_explain.cpp

@@ -373,24 +373,27 @@ cost cost_of(const weft_mesh &mesh, const weft_instruction &i) {
   return k;
 }
 
-// Two source streams hold each other up when they begin in banks that are equal modulo half of the banks: each cycle
-// can read two words, of different halves (SDK documentation: not equal modulo 4 of 8 banks of 16-bit words).
-bool in_same_banks(const mesh_state &m, const core &c, const weft_instruction &i) {
+// Two source streams hold each other up when they begin in the same bank, or half of the banks apart: a cycle reads two
+// words, of different banks (SDK documentation; what each costs is measured, docs/machine.md).
+double conflict_of(const mesh_state &m, const core &c, const weft_instruction &i) {
+  const weft_core_times &times = m.description.times;
   const weft_operand *views[3];
   int count = 0;
   for (const weft_operand *o : {&i.a, &i.b, &i.c})
     if (is_view(*o) && (o->stride != 0 || o->inner != 0)) views[count++] = o;  // one value is read once, no stream
-  if (count < 2 || m.description.times.conflict_factor <= 1 || m.description.banks < 2) return false;
-  if (count > 2) return true;
+  if (count < 2 || m.description.banks < 2) return 1;
+  if (count > 2) return times.conflict_factor;
   std::uint64_t places[2];
   for (int k = 0; k < 2; ++k) {
     const weft_array &array = m.kernel->programs[c.program].arrays[views[k]->array];
     places[k] = array.address + static_cast<std::uint64_t>(start_of(m, c, *views[k])) * element_bytes(views[k]->dtype);
   }
-  std::uint64_t half = m.description.banks / 2;
-  std::uint64_t one = element_bytes(views[0]->dtype) / 2, other = element_bytes(views[1]->dtype) / 2;
-  if (one != other) return false;
-  return places[0] / 2 % half / one == places[1] / 2 % half / one;
+  if (element_bytes(views[0]->dtype) != element_bytes(views[1]->dtype)) return 1;
+  // Banks are of 16-bit words; an f32 begins in an even one.
+  std::uint64_t apart =
+      (places[0] / 2 + m.description.banks - places[1] / 2 % m.description.banks) % m.description.banks;
+  if (apart == 0) return times.conflict_factor;
+  return apart * 2 == m.description.banks ? times.half_conflict_factor : 1;
 }
 
 }  // namespace weft
