@@ -72,6 +72,10 @@ static void show_json(const weft_machine *m) {
     json_object_set_new(peak, weft_dtype_name(dtypes[i]), json_real(weft_machine_peak_flops(m, dtypes[i])));
   json_object_set_new(root, "peak_flops_per_second", peak);
   json_object_set_new(root, "memory_bytes", json_real(weft_machine_memory_bytes(m)));
+  if (m->kind == WEFT_MESH)
+    json_object_set_new(root, "fabric",
+                        json_pack("{s:f, s:f}", "first_word_cycles", weft_machine_first_word_cycles(&m->mesh),
+                                  "chain_stage_cycles", weft_machine_chain_stage_cycles(&m->mesh)));
   if (m->measured) json_object_set_new(root, "host", json_string(m->host));
   json_dumpf(root, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(17));
   putchar('\n');
@@ -103,7 +107,7 @@ static weft_status run(int argc, const char **argv) {
       .about =
           "Lists the machines that Weft knows, or shows one: by name, from a YAML file, or from a one-line "
           "spelling.",
-      .examples = "  weft machines\n  weft machines show cs2\n  weft machines show \"mesh:8x8 sram:1MiB io:10GB/s\"\n",
+      .examples = "  weft machines\n  weft machines show wse2\n  weft machines show \"mesh:8x8 sram:1MiB io:10GB/s\"\n",
       .table = table,
       .positional_min = 0,
       .positional_max = 2};

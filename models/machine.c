@@ -162,6 +162,21 @@ uint64_t weft_machine_hash(const weft_machine *machine) {
   return hash;
 }
 
+double weft_machine_first_word_cycles(const weft_mesh *mesh) {
+  const weft_core_times *t = &mesh->times;
+  return t->start_cycles + t->fabric_startup_cycles + 2 * mesh->ramp_cycles + mesh->hop_cycles +
+         t->fabric_latency_cycles;
+}
+
+double weft_machine_chain_stage_cycles(const weft_mesh *mesh) {
+  return 2 * mesh->ramp_cycles + mesh->times.fabric_latency_cycles + mesh->hop_cycles;
+}
+
+static void print_cycles(FILE *out, const char *what, double cycles, const char *about) {
+  char text[48];
+  fprintf(out, "  %-21s %17s  %s\n", what, weft_quantity_print(cycles, WEFT_CYCLES, " ", text), about);
+}
+
 void weft_machine_print(const weft_machine *m, FILE *out) {
   char text[48];
   fprintf(out, "%s: %s, hash %016llx\n", m->name, m->about[0] ? m->about : "(no description)",
@@ -181,6 +196,10 @@ void weft_machine_print(const weft_machine *m, FILE *out) {
     snprintf(what, sizeof what, "peak %s", weft_dtype_name(dtypes[i]));
     fprintf(out, "  %-21s %17s  multiply-accumulate counts 2\n", what,
             weft_text_si(weft_machine_peak_flops(m, dtypes[i]), "FLOP/s", si));
+  }
+  if (m->kind == WEFT_MESH) {
+    print_cycles(out, "first word", weft_machine_first_word_cycles(&m->mesh), "to the next core, kernel's start to result");
+    print_cycles(out, "chain stage", weft_machine_chain_stage_cycles(&m->mesh), "receive, add, send on: one core more");
   }
   char bytes[32];
   fprintf(out, "  %-21s %17s  of one device\n", "memory for tensors",

@@ -160,6 +160,11 @@ double weft_machine_peak_flops(const weft_machine *machine, weft_dtype dtype);
 // Memory for tensors on one device, bytes: mesh: cores x (SRAM - reserved); roofline: memory.
 double weft_machine_memory_bytes(const weft_machine *machine);
 
+// Cycles by arithmetic, as the mesh adds them up (docs/machine.md): from the start of a kernel to the first word at the
+// core next to the sender, and for each further core of a chain that receives, adds its own and sends on.
+double weft_machine_first_word_cycles(const weft_mesh *mesh);
+double weft_machine_chain_stage_cycles(const weft_mesh *mesh);
+
 #ifdef __cplusplus
 }
 #endif
