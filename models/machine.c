@@ -37,7 +37,7 @@ weft_machine weft_machine_default(void) {
                                  .times = {.start_cycles = 0,
                                            .scalar_cycles = 1,
                                            .branch_cycles = 5,
-                                           .loop_cycles = 16,
+                                           .loop_cycles = 14,
                                            .map_cycles = 1,
                                            .map_startup_cycles = 41,
                                            .task_cycles = 3,

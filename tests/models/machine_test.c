@@ -307,7 +307,7 @@ static void yaml_refusals(void **state) {
   refuse_yaml("  banks: {value: 8, source: \"see mesh-4x4.yaml\"}\n", "", "banks: missing", "mesh");
   refuse_yaml("  rows:", "  columns:", "already seen", "columns");
   refuse_yaml("mesh:\n", "mesh: [\n", "m.yaml:", "");
-  refuse_yaml("value: 16 cycles", "value: 16", "core.loop", "no unit");
+  refuse_yaml("value: 14 cycles", "value: 14", "core.loop", "no unit");
   refuse_yaml("value: 3 words", "value: 3 cycles", "m.yaml:46:16: core.send_queue",
               "a number of 32-bit words is needed");
   refuse_yaml("value: 41 cycles", "value: 41 /cycle", "core.map_startup", "a number of cycles is needed");
