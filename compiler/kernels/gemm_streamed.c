@@ -2,6 +2,7 @@
 //
 //   channel y -> (0,y) -> (1,y) -> (2,y) ...   row y holds features y tile_k ..., column x holds tokens x tile_n ...
 //                  |         |        |         at the end partial rows of Y are added along the columns
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "compiler/kernels/products_internal.h"
@@ -141,13 +142,14 @@ static void add_channels(weft_kernel *kernel, const weft_product *product) {
       uint64_t words = o->stream_words ? o->stream_words[y] : weft_product_stream(product, NULL, y, NULL, NULL);
       // Index and value share the wire.
       double cycles = values && o->in_cycles_per_word < 2 ? 2 : o->in_cycles_per_word;
-      weft_kernel_channel(kernel, (weft_channel){.name = "weights",
-                                                 .into_mesh = true,
-                                                 .y = y,
-                                                 .port = WEFT_WEST,
-                                                 .colour = colour,
-                                                 .words = words - colour,  // no value belongs to the last index
-                                                 .cycles_per_word = cycles});
+      weft_channel channel = {.into_mesh = true,
+                              .y = y,
+                              .port = WEFT_WEST,
+                              .colour = colour,
+                              .words = words - colour,  // no value belongs to the last index
+                              .cycles_per_word = cycles};
+      snprintf(channel.name, sizeof channel.name, "%s_%u", colour == INDEX ? "indices" : "values", y);
+      weft_kernel_channel(kernel, channel);
     }
 }
 

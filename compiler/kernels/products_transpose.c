@@ -35,6 +35,7 @@ typedef struct transposer {
   weft_operand own, transposed;       // the tile as it is sent, its place as it arrives
   weft_dtype dtype;
   uint32_t west, east, north, south;  // registers: words that come from, or go to, the cores on that side
+  bool has[4];                        // whether any core of the program has neighbours on that side (weft_port)
 } transposer;
 
 // One operation of a microthread; `words`: a register, or WEFT_NOTHING for one tile.
@@ -51,44 +52,50 @@ static weft_operand in(const transposer *t, uint32_t flow, int axis) {
 }
 
 enum { X, Y };
-enum { WEST_SIDE_ROW, WEST_SIDE_COLUMN, EAST_SIDE_ROW, EAST_SIDE_COLUMN, START };
+enum { ROW_EAST, COLUMN_SOUTH, ROW_WEST, COLUMN_NORTH };  // tasks
 
 // Tasks that follow a core's first operations: pass on what is not its own.
 static void emit_pass_on(const transposer *t) {
+  bool between_columns = t->has[WEFT_WEST] && t->has[WEFT_EAST], between_rows = t->has[WEFT_NORTH] && t->has[WEFT_SOUTH];
   weft_kernel_task(t->kernel, t->program, "row_east", WEFT_BY_ACTIVATION);
-  emit(t, out(t, EASTWARD, X), in(t, EASTWARD, X), t->west, ALONG_ROW, WEFT_NOTHING);
+  if (between_columns) emit(t, out(t, EASTWARD, X), in(t, EASTWARD, X), t->west, ALONG_ROW, WEFT_NOTHING);
   weft_kernel_task(t->kernel, t->program, "column_south", WEFT_BY_ACTIVATION);
-  emit(t, out(t, SOUTHWARD, Y), in(t, SOUTHWARD, Y), t->south, ALONG_COLUMN, WEFT_NOTHING);
+  if (between_rows) emit(t, out(t, SOUTHWARD, Y), in(t, SOUTHWARD, Y), t->south, ALONG_COLUMN, WEFT_NOTHING);
   weft_kernel_task(t->kernel, t->program, "row_west", WEFT_BY_ACTIVATION);
-  emit(t, out(t, WESTWARD, X), in(t, WESTWARD, X), t->east, ALONG_ROW, WEFT_NOTHING);
+  if (between_columns) emit(t, out(t, WESTWARD, X), in(t, WESTWARD, X), t->east, ALONG_ROW, WEFT_NOTHING);
   weft_kernel_task(t->kernel, t->program, "column_north", WEFT_BY_ACTIVATION);
-  emit(t, out(t, NORTHWARD, Y), in(t, NORTHWARD, Y), t->north, ALONG_COLUMN, WEFT_NOTHING);
+  if (between_rows) emit(t, out(t, NORTHWARD, Y), in(t, NORTHWARD, Y), t->north, ALONG_COLUMN, WEFT_NOTHING);
 }
 
-static void begin_unless_zero(const transposer *t, uint32_t words) {
+// What a core on the diagonal turns: `words` of them.
+static void emit_corner(const transposer *t, weft_operand to, weft_operand from, uint32_t words, uint32_t thread) {
   weft_begin_if(t->kernel, t->program, weft_value(t->kernel, t->program, words), WEFT_MORE, weft_i32(0));
+  emit(t, to, from, words, thread, WEFT_NOTHING);
+  weft_end(t->kernel, t->program);
 }
 
 static void emit_start(const transposer *t, uint32_t x, uint32_t y) {
   weft_operand at_x = weft_value(t->kernel, t->program, x), at_y = weft_value(t->kernel, t->program, y);
   weft_kernel_task(t->kernel, t->program, "start", WEFT_AT_START);
-  weft_begin_if(t->kernel, t->program, at_x, WEFT_EQUAL, at_y);
-  begin_unless_zero(t, t->west);
-  emit(t, out(t, NORTHWARD, Y), in(t, EASTWARD, X), t->west, ALONG_ROW, WEFT_NOTHING);
-  weft_end(t->kernel, t->program);
-  begin_unless_zero(t, t->east);
-  emit(t, out(t, SOUTHWARD, Y), in(t, WESTWARD, X), t->east, OTHER_WAY, WEFT_NOTHING);
-  weft_end(t->kernel, t->program);
-  emit(t, t->transposed, t->own, WEFT_NOTHING, WEFT_NOTHING, WEFT_NOTHING);
-  weft_begin_else(t->kernel, t->program);
-  weft_begin_if(t->kernel, t->program, at_x, WEFT_LESS, at_y);
-  emit(t, out(t, EASTWARD, X), t->own, WEFT_NOTHING, ALONG_ROW, WEST_SIDE_ROW);
-  emit(t, t->transposed, in(t, SOUTHWARD, Y), WEFT_NOTHING, ALONG_COLUMN, WEST_SIDE_COLUMN);
-  weft_begin_else(t->kernel, t->program);
-  emit(t, out(t, WESTWARD, X), t->own, WEFT_NOTHING, ALONG_ROW, EAST_SIDE_ROW);
-  emit(t, t->transposed, in(t, NORTHWARD, Y), WEFT_NOTHING, ALONG_COLUMN, EAST_SIDE_COLUMN);
-  weft_end(t->kernel, t->program);
-  weft_end(t->kernel, t->program);
+  if (t->parity[X] == t->parity[Y]) {
+    weft_begin_if(t->kernel, t->program, at_x, WEFT_EQUAL, at_y);
+    if (t->has[WEFT_WEST]) emit_corner(t, out(t, NORTHWARD, Y), in(t, EASTWARD, X), t->west, ALONG_ROW);
+    if (t->has[WEFT_EAST]) emit_corner(t, out(t, SOUTHWARD, Y), in(t, WESTWARD, X), t->east, OTHER_WAY);
+    emit(t, t->transposed, t->own, WEFT_NOTHING, WEFT_NOTHING, WEFT_NOTHING);
+    weft_end(t->kernel, t->program);
+  }
+  if (t->has[WEFT_EAST] && t->has[WEFT_NORTH]) {
+    weft_begin_if(t->kernel, t->program, at_x, WEFT_LESS, at_y);
+    emit(t, out(t, EASTWARD, X), t->own, WEFT_NOTHING, ALONG_ROW, ROW_EAST);
+    emit(t, t->transposed, in(t, SOUTHWARD, Y), WEFT_NOTHING, ALONG_COLUMN, COLUMN_SOUTH);
+    weft_end(t->kernel, t->program);
+  }
+  if (t->has[WEFT_WEST] && t->has[WEFT_SOUTH]) {
+    weft_begin_if(t->kernel, t->program, at_x, WEFT_MORE, at_y);
+    emit(t, out(t, WESTWARD, X), t->own, WEFT_NOTHING, ALONG_ROW, ROW_WEST);
+    emit(t, t->transposed, in(t, NORTHWARD, Y), WEFT_NOTHING, ALONG_COLUMN, COLUMN_NORTH);
+    weft_end(t->kernel, t->program);
+  }
 }
 
 static void emit_program(const weft_product *product, weft_kernel *kernel, uint32_t x_parity, uint32_t y_parity) {
@@ -98,6 +105,10 @@ static void emit_program(const weft_product *product, weft_kernel *kernel, uint3
                   .parity = {x_parity, y_parity},
                   .tile = (uint32_t)tile,
                   .dtype = product->options.dtype};
+  t.has[WEFT_WEST] = x_parity == 1 || kernel->columns > 2;
+  t.has[WEFT_EAST] = x_parity + 1 < kernel->columns;
+  t.has[WEFT_NORTH] = y_parity == 1 || kernel->rows > 2;
+  t.has[WEFT_SOUTH] = y_parity + 1 < kernel->rows;
   weft_block block = weft_block_of(x_parity, kernel->columns, y_parity, kernel->rows);
   block.step_x = block.step_y = 2;
   weft_kernel_place(kernel, t.program, block);
