@@ -56,6 +56,7 @@ static weft_machine this_computer(void) {
                                      .cores = (uint32_t)n,
                                      .shared_cores = true,
                                      .copy_bytes_per_second = 5e9,
+                                     .sharing_efficiency = 1,
                                      .compute_efficiency = 0.7,
                                      .memory_efficiency = 0.7};
   machine.io_in_bytes_per_second = machine.io_out_bytes_per_second = 5e9;

@@ -124,6 +124,7 @@ static weft_machine plain_machine(void) {
                                      .cores = 1,
                                      .shared_cores = true,
                                      .copy_bytes_per_second = 5e9,
+                                     .sharing_efficiency = 1,
                                      .compute_efficiency = 0.5,
                                      .memory_efficiency = 0.5};
   machine.store_bytes = 64e9;

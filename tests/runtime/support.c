@@ -24,6 +24,7 @@ weft_schedule *test_compile(const weft_network *network, const weft_run *run) {
                                      .cores = 1,
                                      .shared_cores = true,
                                      .copy_bytes_per_second = 5e9,
+                                     .sharing_efficiency = 1,
                                      .compute_efficiency = 0.5,
                                      .memory_efficiency = 0.5};
   machine.store_bytes = 16e9;
