@@ -23,7 +23,11 @@ typedef struct weft_inputs {
   uint32_t count;
   const char *missing;      // why there is no prediction: an input not published, a network not in the zoo
   weft_status error;        // a malformed input
+  const char *subject;      // of the case
+  const char *evidence;     // likewise: how the expected value came about ("hardware", "published-model" ...)
 } weft_inputs;
+
+bool weft_input_has(const weft_inputs *inputs, const char *key);       // for inputs that need not be there
 
 const char *weft_input_text(weft_inputs *inputs, const char *key);  // NULL where missing or after a failure
 // `low` where missing or after a failure, so that arithmetic goes on.
@@ -42,6 +46,12 @@ typedef struct weft_predictor {
 const weft_predictor *weft_predictor_find(const char *area, const char *subject, const char *quantity);  // or NULL
 
 double weft_predict_weight_streaming(weft_inputs *inputs);
+// predict_fabric.c: cycles
+double weft_predict_broadcast(weft_inputs *inputs);
+double weft_predict_reduce(weft_inputs *inputs);
+double weft_predict_all_reduce(weft_inputs *inputs);
+double weft_predict_path(weft_inputs *inputs);
+double weft_predict_relay(weft_inputs *inputs);
 
 #ifdef __cplusplus
 }

@@ -35,6 +35,12 @@ double weft_input_number(weft_inputs *in, const char *key, double low, double hi
   return low;
 }
 
+bool weft_input_has(const weft_inputs *in, const char *key) {
+  for (uint32_t i = 0; i < in->count; ++i)
+    if (strcmp(in->pairs[i].key, key) == 0) return true;
+  return false;
+}
+
 void weft_input_known(weft_inputs *in, const char *key) {
   for (uint32_t i = 0; i < in->count; ++i)
     if (strcmp(in->pairs[i].key, key) == 0) in->pairs[i].asked = true;
@@ -92,6 +98,8 @@ static weft_status predict(weft_case *c, weft_arena *arena) {
     c->reason = predictor ? "no value was published" : "no prediction of this subject yet";
     return NULL;
   }
+  in.subject = c->subject;
+  in.evidence = c->evidence;
   double predicted = predictor->predict(&in);
   if (in.error) return in.error;
   if (in.missing) {
