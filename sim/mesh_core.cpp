@@ -17,8 +17,9 @@ static const weft_program &program_of(const mesh_state &m, const core &c) { retu
 static cycle whole(double cycles) { return static_cast<cycle>(std::ceil(cycles)); }
 static cycle ceil_256(std::uint64_t t) { return static_cast<cycle>((t + 255) / 256); }
 
-static void fail(mesh_state &m, band &b, std::uint32_t where, const weft_instruction *i, const std::string &why) {
+static void fail(mesh_state &m, row &b, std::uint32_t where, const weft_instruction *i, const std::string &why) {
   if (!b.failure.empty()) return;
+  b.failed_at = b.now;
   const core &c = m.cores[where];
   std::string text = "core (" + std::to_string(where % m.columns) + ", " + std::to_string(where / m.columns) + ")";
   if (c.program != WEFT_NOTHING) {
@@ -44,7 +45,7 @@ static void observe(mesh_state &m, std::uint32_t where, const weft_instruction &
   m.options.observer->core(m.options.observer->context, &e);
 }
 
-static void note(band &b, cycle t) {
+static void note(row &b, cycle t) {
   if (t > b.sum.last) b.sum.last = t;
 }
 
@@ -55,23 +56,26 @@ static const weft_operand *receives(const weft_instruction &i, int index) {
   return o->kind == WEFT_RECEIVE ? o : nullptr;
 }
 
-// Takes the word at the head of a sink at cycle `when`; a router that sleeps for room wakes then.
-static std::uint32_t take(mesh_state &m, band &b, std::uint32_t where, ring &sink, cycle when) {
+// A router that sleeps until there is room in the sink wakes when the word has been taken.
+static void room_in_sink(mesh_state &m, row &b, std::uint32_t where, ring &sink, cycle when) {
+  sink.upstream_waits = false;
+  if (when <= b.now)
+    b.wake_next.push_back(where);
+  else
+    schedule(m, b, when, {where, what::wake_router, 0});
+}
+
+// Takes the word at the head of a sink at cycle `when`.
+static std::uint32_t take(mesh_state &m, row &b, std::uint32_t where, ring &sink, cycle when) {
   word &w = m.at(sink, sink.head);
   std::uint32_t bits = w.bits;
   w.time = when;
   ++sink.head;
-  if (sink.upstream_waits) {
-    sink.upstream_waits = false;
-    if (when <= b.now)
-      b.wake_next.push_back(where);
-    else
-      schedule(m, b, when, {where, what::wake_router, 0});
-  }
+  if (sink.upstream_waits) room_in_sink(m, b, where, sink, when);
   return bits;
 }
 
-static void operation_done(mesh_state &m, band &b, std::uint32_t where, std::uint8_t number, operation &o) {
+static void operation_done(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, operation &o) {
   for (int k = 0; k < 3; ++k)
     if (const weft_operand *r = receives(*o.instruction, k))
       m.sink(m.index(where, m.slot_of[r->index])).reader = nobody;
@@ -80,10 +84,63 @@ static void operation_done(mesh_state &m, band &b, std::uint32_t where, std::uin
   schedule(m, b, end, {where, what::operation_ends, number});
 }
 
+static std::uint32_t quick_result(const operation &o, std::uint32_t wavelet, std::uint32_t other) {
+  if (o.how == operation::quick::move) return o.from ? other : wavelet;
+  float a, b;
+  __builtin_memcpy(&a, o.sink_is_b || !o.sink ? &other : &wavelet, sizeof a);
+  __builtin_memcpy(&b, o.sink_is_b || !o.sink ? &wavelet : &other, sizeof b);
+  float result = o.how == operation::quick::add ? a + b : o.how == operation::quick::subtract ? a - b : a * b;
+  std::uint32_t bits;
+  __builtin_memcpy(&bits, &result, sizeof bits);
+  return bits;
+}
+
+// The same as advance, for what prepare_quick has found to be common.
+static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, operation &o) {
+  ring *sink = o.sink, *lane = o.lane;
+  while (o.element < o.count) {
+    std::uint64_t when = o.free_at;
+    word *w = nullptr;
+    if (sink) {
+      if (sink->head == sink->tail) return;
+      w = &m.at(*sink, sink->head);
+      std::uint64_t ready = w->time * 256ull;
+      if (ready > when) when = ready;
+    }
+    cycle at = ceil_256(when);
+    if (lane && !may_enter(m, *lane, WEFT_RAMP, at)) {
+      lane->core_waits = true;
+      return;
+    }
+    std::uint32_t wavelet = w ? w->bits : 0, other = o.from ? *o.from : 0;
+    if (w) {
+      w->time = at;
+      ++sink->head;
+      if (sink->upstream_waits) room_in_sink(m, b, where, *sink, at);
+    }
+    std::uint32_t result = quick_result(o, wavelet, other);
+    o.from += o.from_stride;
+    if (lane) {
+      enter(m, b, where, o.out_slot, *lane, result, at + (sink ? m.latency : 0) + m.ramp, false);
+    } else {
+      *o.to = result;
+      o.to += o.to_stride;
+    }
+    ++o.element;
+    o.waited_receive += when - o.free_at;
+    o.free_at = when + o.step;
+  }
+  operation_done(m, b, where, number, o);
+}
+
 // As many elements as there are words and room for.
-static void advance(mesh_state &m, band &b, std::uint32_t where, std::uint8_t number) {
+static void advance(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number) {
   core &c = m.cores[where];
   operation &o = m.operations[c.first_operation + number];
+  if (o.how != operation::quick::none) {
+    advance_quick(m, b, where, number, o);
+    return;
+  }
   const weft_instruction &i = *o.instruction;
   const cost &k = m.programs[c.program].costs[static_cast<std::size_t>(&i - program_of(m, c).code)];
   ring *sinks[3] = {nullptr, nullptr, nullptr};
@@ -111,7 +168,7 @@ static void advance(mesh_state &m, band &b, std::uint32_t where, std::uint8_t nu
     if (!words) return;
     std::uint64_t waited = when - o.free_at;
     cycle at = ceil_256(when);
-    if (sends && !may_enter(m, out, WEFT_RAMP, at)) {
+    if (sends && !may_enter(m, m.lane(out), WEFT_RAMP, at)) {
       m.lane(out).core_waits = true;
       return;
     }
@@ -125,7 +182,7 @@ static void advance(mesh_state &m, band &b, std::uint32_t where, std::uint8_t nu
       fail(m, b, where, &i, why);
       return;
     }
-    if (sends) enter(m, b, where, out_slot, sent, at + (any_receive ? m.latency : 0) + m.ramp, false);
+    if (sends) enter(m, b, where, out_slot, m.lane(out), sent, at + (any_receive ? m.latency : 0) + m.ramp, false);
     o.element += width;
     o.free_at = when + o.step;
     o.waited_receive += waited;
@@ -133,21 +190,19 @@ static void advance(mesh_state &m, band &b, std::uint32_t where, std::uint8_t nu
   operation_done(m, b, where, number, o);
 }
 
-static void start_operation(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i, std::uint8_t number,
+static void start_operation(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i, std::uint8_t number,
                             std::uint32_t count, cycle start) {
   core &c = m.cores[where];
   const cost &k = m.programs[c.program].costs[static_cast<std::size_t>(&i - program_of(m, c).code)];
   operation &o = m.operations[c.first_operation + number];
   double per_element = k.per_element * conflict_of(m, c, i);
   double per_word = per_element * k.width;
-  o = operation{.instruction = &i,
-                .element = 0,
-                .count = count,
-                .free_at = static_cast<std::uint64_t>((start + k.startup) * 256 + 0.5),
-                .step = static_cast<std::uint32_t>(per_word * 256 + 0.5),
-                .began = start,
-                .waited_receive = 0,
-                .waited_send = 0};
+  o = operation{};
+  o.instruction = &i;
+  o.count = count;
+  o.free_at = static_cast<std::uint64_t>((start + k.startup) * 256 + 0.5);
+  o.step = static_cast<std::uint32_t>(per_word * 256 + 0.5);
+  o.began = start;
   if (o.step < 256) o.step = 256;
   c.threads = static_cast<std::uint16_t>(c.threads | 1u << number);
   ++b.sum.instructions;
@@ -163,14 +218,15 @@ static void start_operation(mesh_state &m, band &b, std::uint32_t where, const w
     }
     sink.reader = number;
   }
+  if (k.width == 1) prepare_quick(m, c, o);
   advance(m, b, where, number);
 }
 
 // ---- tasks ----
 
-static void dispatch(mesh_state &m, band &b, std::uint32_t where, cycle t);
+static void dispatch(mesh_state &m, row &b, std::uint32_t where, cycle t);
 
-static void dispatch_later(mesh_state &m, band &b, std::uint32_t where, cycle when) {
+static void dispatch_later(mesh_state &m, row &b, std::uint32_t where, cycle when) {
   core &c = m.cores[where];
   if (c.state == doing::dispatching && c.dispatch_at <= when) return;
   c.state = doing::dispatching;
@@ -179,7 +235,7 @@ static void dispatch_later(mesh_state &m, band &b, std::uint32_t where, cycle wh
 }
 
 // An idle core looks again at cycle `when`.
-static void wake_core(mesh_state &m, band &b, std::uint32_t where, cycle when) {
+static void wake_core(mesh_state &m, row &b, std::uint32_t where, cycle when) {
   core &c = m.cores[where];
   if (c.state == doing::nothing || c.state == doing::dispatching)
     dispatch_later(m, b, where, when < c.clock ? c.clock : when);
@@ -198,7 +254,7 @@ static void begin_task(mesh_state &m, std::uint32_t where, std::uint32_t task, c
 
 enum class outcome { goes_on, waits };
 
-static outcome run_vector(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+static outcome run_vector(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i) {
   core &c = m.cores[where];
   const weft_core_times &times = m.description.times;
   const cost &k = m.programs[c.program].costs[c.pc];
@@ -228,7 +284,11 @@ static outcome run_vector(mesh_state &m, band &b, std::uint32_t where, const wef
         fail(m, b, where, &i, why);
       }
       operation &o = m.operations[c.first_operation + number];
-      o = operation{&i, count, count, static_cast<std::uint64_t>((start + cycles) * 256), 256, start, 0, 0};
+      o = operation{};
+      o.instruction = &i;
+      o.element = o.count = count;
+      o.free_at = static_cast<std::uint64_t>((start + cycles) * 256);
+      o.began = start;
       c.threads = static_cast<std::uint16_t>(c.threads | 1u << number);
       ++b.sum.instructions;
       b.sum.elements += count;
@@ -257,7 +317,7 @@ static outcome run_vector(mesh_state &m, band &b, std::uint32_t where, const wef
 }
 
 // A map loop as a whole: its operation once per turn, without start-up.
-static bool run_map(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &loop) {
+static bool run_map(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &loop) {
   core &c = m.cores[where];
   const weft_core_times &times = m.description.times;
   std::uint32_t *counter = &m.registers[c.registers + loop.to.index];
@@ -320,18 +380,18 @@ static bool compare(const mesh_state &m, const core &c, const weft_instruction &
 }
 
 // False: a control wavelet finds no room yet.
-static bool send_control(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+static bool send_control(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i) {
   core &c = m.cores[where];
   std::uint32_t slot = m.slot_of[i.to.index];
   std::uint64_t lane = m.index(where, slot);
-  if (!may_enter(m, lane, WEFT_RAMP, c.clock)) {
+  if (!may_enter(m, m.lane(lane), WEFT_RAMP, c.clock)) {
     m.lane(lane).core_waits = true;
     return false;
   }
   std::uint32_t skip = register_value(m, c, i.a), moves = register_value(m, c, i.b);
   if (skip > 0xffff) skip = 0xffff;
   if (moves > 0xffff) moves = 0xffff;
-  enter(m, b, where, slot, skip | moves << 16, c.clock + m.ramp, true);
+  enter(m, b, where, slot, m.lane(lane), skip | moves << 16, c.clock + m.ramp, true);
   c.clock += 1;
   return true;
 }
@@ -344,7 +404,7 @@ static void set_task(core &c, const weft_instruction &i) {
 }
 
 // LOOP and END; false: the run has failed.
-static bool run_loop(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+static bool run_loop(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i) {
   core &c = m.cores[where];
   const weft_core_times &times = m.description.times;
   if (i.kind == WEFT_DO_LOOP && i.form == WEFT_MAP_LOOP) return run_map(m, b, where, i);
@@ -367,7 +427,7 @@ static bool run_loop(mesh_state &m, band &b, std::uint32_t where, const weft_ins
   return true;
 }
 
-static outcome run_control(mesh_state &m, band &b, std::uint32_t where, const weft_instruction &i) {
+static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i) {
   core &c = m.cores[where];
   const weft_core_times &times = m.description.times;
   cycle begin = c.clock;
@@ -417,7 +477,7 @@ static outcome run_control(mesh_state &m, band &b, std::uint32_t where, const we
   return outcome::goes_on;
 }
 
-static void run(mesh_state &m, band &b, std::uint32_t where) {
+static void run(mesh_state &m, row &b, std::uint32_t where) {
   core &c = m.cores[where];
   const weft_program &p = program_of(m, c);
   while (b.failure.empty()) {
@@ -444,7 +504,7 @@ static void run(mesh_state &m, band &b, std::uint32_t where) {
 
 // The runnable task with the lowest number; wavelets that are on their way have the core look again when they are
 // there.
-static void dispatch(mesh_state &m, band &b, std::uint32_t where, cycle t) {
+static void dispatch(mesh_state &m, row &b, std::uint32_t where, cycle t) {
   core &c = m.cores[where];
   const weft_program &p = program_of(m, c);
   const program_facts &facts = m.programs[c.program];
@@ -477,7 +537,7 @@ static void dispatch(mesh_state &m, band &b, std::uint32_t where, cycle t) {
 
 // ---- what the fabric and the wheel tell ----
 
-void word_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot) {
+void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot) {
   ring &sink = m.sink(m.index(router, slot));
   if (sink.reader != nobody) {
     advance(m, b, router, sink.reader);
@@ -488,7 +548,7 @@ void word_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t sl
   if (m.programs[c.program].task_of[slot] != nobody) wake_core(m, b, router, m.at(sink, sink.tail - 1).time);
 }
 
-void control_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, cycle ready) {
+void control_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle ready) {
   core &c = m.cores[router];
   if (c.program == WEFT_NOTHING || c.state == doing::stopped) return;
   std::uint8_t task = m.programs[c.program].control_of[slot];
@@ -497,7 +557,7 @@ void control_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t
   wake_core(m, b, router, ready);
 }
 
-static void end_operation(mesh_state &m, band &b, std::uint32_t where, std::uint8_t number, cycle t) {
+static void end_operation(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, cycle t) {
   core &c = m.cores[where];
   operation &o = m.operations[c.first_operation + number];
   const weft_instruction &i = *o.instruction;
@@ -535,7 +595,7 @@ static void end_operation(mesh_state &m, band &b, std::uint32_t where, std::uint
 }
 
 // The lane of a colour has room again.
-static void retry(mesh_state &m, band &b, std::uint32_t where, std::uint32_t slot, cycle t) {
+static void retry(mesh_state &m, row &b, std::uint32_t where, std::uint32_t slot, cycle t) {
   core &c = m.cores[where];
   if (c.program == WEFT_NOTHING) return;
   for (std::uint32_t left = c.threads; left != 0; left &= left - 1) {
@@ -557,7 +617,7 @@ static void retry(mesh_state &m, band &b, std::uint32_t where, std::uint32_t slo
   run(m, b, where);
 }
 
-void handle(mesh_state &m, band &b, const event &e, cycle t) {
+void handle(mesh_state &m, row &b, const event &e, cycle t) {
   switch (e.kind) {
     case what::resume: {
       core &c = m.cores[e.where];
@@ -573,7 +633,7 @@ void handle(mesh_state &m, band &b, const event &e, cycle t) {
   }
 }
 
-void start_cores(mesh_state &m, band &b) {
+void start_cores(mesh_state &m, row &b) {
   for (std::uint32_t where = b.first; where < b.end; ++where) {
     core &c = m.cores[where];
     if (c.program == WEFT_NOTHING) continue;

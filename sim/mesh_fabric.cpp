@@ -5,9 +5,9 @@ namespace weft {
 
 static constexpr std::uint8_t opposite[WEFT_PORTS] = {WEFT_SOUTH, WEFT_WEST, WEFT_NORTH, WEFT_EAST, WEFT_RAMP};
 
-void schedule(mesh_state &m, band &b, cycle when, event e) {
+void schedule(mesh_state &m, row &b, cycle when, event e) {
   (void)m;
-  // The wheel turns once per cycle of the band's own time; what is further away waits in order.
+  // The wheel turns once per cycle of the row's own time; what is further away waits in order.
   if (when - b.now < wheel_size) {
     b.wheel[when % wheel_size].push_back(e);
     ++b.pending;
@@ -16,7 +16,7 @@ void schedule(mesh_state &m, band &b, cycle when, event e) {
   }
 }
 
-void activate_router(mesh_state &m, band &b, std::uint32_t router) {
+void activate_router(mesh_state &m, row &b, std::uint32_t router) {
   (void)m;
   std::uint32_t local = router - b.first;
   b.active[local / 64] |= 1ull << (local % 64);
@@ -33,8 +33,7 @@ static gate gate_at(const ring &lane, cycle t) {
 }
 
 // From the core's side the switch counts at the cycle at which the word sets out.
-bool may_enter(mesh_state &m, std::uint64_t index, std::uint8_t from, cycle when) {
-  ring &lane = m.lane(index);
+bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when) {
   gate g = unpacked(lane.gate);
   if (lane.route == 0 || g.from != from || g.closed) return false;
   return has_room(m, lane, from == WEFT_RAMP ? m.send_room : m.lane_room, when, false);
@@ -48,9 +47,8 @@ static void close_behind(ring &lane, std::uint32_t bits) {
   __atomic_store_n(&lane.gate, packed(g), __ATOMIC_RELEASE);
 }
 
-void enter(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits, cycle ready,
+void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, std::uint32_t bits, cycle ready,
            bool control) {
-  ring &lane = m.lane(m.index(router, slot));
   put(m, lane, bits, ready, control);
   if (control) close_behind(lane, bits);
   m.occupied[router] |= 1u << slot;
@@ -78,26 +76,31 @@ static bool off_mesh(const mesh_state &m, std::uint32_t router, int port) {
 // Why a word could not leave, and so what will wake the router.
 enum class obstacle { none, busy_port, will_be_told, poll };
 
-static obstacle ask_link(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, int port, cycle t) {
-  std::uint64_t here = m.index(router, slot);
-  if (!m.channel_at.empty() && m.channel_at[here] >= 0 && off_mesh(m, router, port)) {
-    channel_state &out = m.channels[static_cast<std::size_t>(m.channel_at[here])];
-    return out.free_at <= static_cast<double>(t) && out.done < out.count ? obstacle::none : obstacle::poll;
+// The row of the neighbour at a port; rows lie one behind the other.
+static row &row_at(row &b, int port) { return port == WEFT_NORTH ? (&b)[-1] : port == WEFT_SOUTH ? (&b)[1] : b; }
+
+static channel_state *channel_out(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port) {
+  if (m.channel_at.empty()) return nullptr;
+  std::int32_t channel = m.channel_at[m.index(router, slot)];
+  return channel >= 0 && off_mesh(m, router, port) ? &m.channels[static_cast<std::size_t>(channel)] : nullptr;
+}
+
+static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port, cycle t) {
+  if (channel_state *out = channel_out(m, router, slot, port)) {
+    if (out->done == out->count) return obstacle::will_be_told;  // never: more words than the channel carries
+    return out->free_at <= static_cast<double>(t) ? obstacle::none : obstacle::poll;
   }
-  std::uint32_t next = neighbour(m, router, port);
-  bool other_band = next < b.first || next >= b.end;
-  ring &lane = m.lane(m.index(next, slot));
+  ring &lane = m.lane(m.index(neighbour(m, router, port), slot));
   gate g = gate_at(lane, t);
   bool open = lane.route != 0 && g.from == opposite[port] && !g.closed;
   if (open && has_room(m, lane, m.lane_room, t, true)) return obstacle::none;
   // What has changed in this very cycle counts from the next one on, and nobody will tell again.
-  bool changing = g.switched == t || (open && lane.tail - m.lane_room < lane.head);
-  if (other_band || changing) return obstacle::poll;
+  if (g.switched == t || (open && lane.tail - m.lane_room < lane.head)) return obstacle::poll;
   lane.upstream_waits = true;
   return obstacle::will_be_told;
 }
 
-static obstacle ask_ramp(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, cycle t) {
+static obstacle ask_ramp(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle t) {
   ring &sink = m.sink(m.index(router, slot));
   if (has_room(m, sink, m.sink_room, t, false)) return obstacle::none;
   std::uint32_t before = sink.tail - m.sink_room;
@@ -109,26 +112,24 @@ static obstacle ask_ramp(mesh_state &m, band &b, std::uint32_t router, std::uint
   return obstacle::will_be_told;
 }
 
-static obstacle ask(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t to, cycle t) {
+static obstacle ask(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, std::uint32_t to, cycle t) {
   for (std::uint32_t left = to; left != 0; left &= left - 1) {
     int port = __builtin_ctz(left);
     if (m.link_step > 256 && port != WEFT_RAMP &&
         m.link_free[router * 4ull + static_cast<unsigned>(port)] >= (t + 1) * 256ull)
       return obstacle::busy_port;
-    obstacle o = port == WEFT_RAMP ? ask_ramp(m, b, router, slot, t) : ask_link(m, b, router, slot, port, t);
+    obstacle o = port == WEFT_RAMP ? ask_ramp(m, b, router, slot, t) : ask_link(m, router, slot, port, t);
     if (o != obstacle::none) return o;
   }
   return obstacle::none;
 }
 
-static void wake_feeder(mesh_state &m, band &b, std::uint32_t router, std::uint8_t from) {
-  if (from == WEFT_RAMP || off_mesh(m, router, from)) return;
-  std::uint32_t feeder = neighbour(m, router, from);
-  if (feeder >= b.first && feeder < b.end) b.wake_next.push_back(feeder);
+static void wake_feeder(mesh_state &m, row &b, std::uint32_t router, std::uint8_t from) {
+  if (from < WEFT_RAMP && !off_mesh(m, router, from)) row_at(b, from).wake_next.push_back(neighbour(m, router, from));
 }
 
 // Room has come about, or the switch has moved: whoever waits for this lane may try again in the next cycle.
-static void tell_feeders(mesh_state &m, band &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t,
+static void tell_feeders(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t,
                          bool all) {
   if (lane.upstream_waits) {
     lane.upstream_waits = false;
@@ -142,7 +143,7 @@ static void tell_feeders(mesh_state &m, band &b, ring &lane, std::uint32_t route
   }
 }
 
-static void move_switch(mesh_state &m, band &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
+static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
   const weft_route &route = m.kernel->routes[lane.route - 1];
   gate g = unpacked(lane.gate);
   std::uint8_t next = static_cast<std::uint8_t>(g.position + 1);
@@ -161,7 +162,7 @@ static std::uint32_t after_router(std::uint32_t bits, bool *out_moves) {
   return moves > 0 ? (moves - 1) << 16 : 0;
 }
 
-static void send_link(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, int port, std::uint8_t from,
+static void send_link(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, int port, std::uint8_t from,
                       std::uint32_t bits, bool control, cycle t) {
   if (m.options.count_links) ++m.link_counts[router * 5ull + static_cast<unsigned>(port)];
   ++b.sum.link_hops;
@@ -170,30 +171,19 @@ static void send_link(mesh_state &m, band &b, std::uint32_t router, std::uint32_
     std::uint64_t &free_at = m.link_free[router * 4ull + static_cast<unsigned>(port)];
     free_at = (free_at > t * 256 ? free_at : t * 256) + m.link_step;
   }
-  std::uint64_t here = m.index(router, slot);
-  if (!m.channel_at.empty() && m.channel_at[here] >= 0 && off_mesh(m, router, port)) {
-    channel_state &out = m.channels[static_cast<std::size_t>(m.channel_at[here])];
-    if (!control) out.room[out.done++] = bits;
-    out.free_at = static_cast<double>(t) + out.channel->cycles_per_word;
+  if (channel_state *out = channel_out(m, router, slot, port)) {
+    if (!control) out->room[out->done++] = bits;
+    out->free_at = static_cast<double>(t) + out->channel->cycles_per_word;
     return;
   }
   cycle ready = t + m.hop;
   if (m.turn > 0 && from != WEFT_RAMP && from % 2 != port % 2) ready += m.turn;
   std::uint32_t next = neighbour(m, router, port);
-  std::uint64_t lane_index = m.index(next, slot);
-  if (next < b.first || next >= b.end) {
-    b.out.push_back({lane_index, next, bits, ready, control, static_cast<std::uint8_t>(slot)});
-    return;
-  }
-  ring &lane = m.lane(lane_index);
-  put(m, lane, bits, ready, control);
-  if (control) close_behind(lane, bits);
-  m.occupied[next] |= 1u << slot;
-  activate_router(m, b, next);
+  enter(m, row_at(b, port), next, slot, m.lane(m.index(next, slot)), bits, ready, control);
 }
 
-static void send_ramp(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits,
-                      bool control, cycle t) {
+static void send_ramp(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits, bool control,
+                      cycle t) {
   if (m.options.count_links) ++m.link_counts[router * 5ull + WEFT_RAMP];
   ++b.sum.ramp_hops;
   if (control) {
@@ -217,7 +207,7 @@ static void observe(mesh_state &m, std::uint32_t router, std::uint32_t slot, std
 }
 
 // The word at the head of a lane leaves through all ports of the position.
-static void pass_on(mesh_state &m, band &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
+static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
   std::uint32_t place = 1u << (lane.head & (m.ring_size - 1)), to = lane.to;
   word &w = m.at(lane, lane.head);
   std::uint32_t bits = w.bits;
@@ -245,7 +235,7 @@ static void pass_on(mesh_state &m, band &b, ring &lane, std::uint32_t router, st
 static std::uint32_t first_slot(const mesh_state &m, cycle t) { return m.slots > 1 ? t % m.slots : 0; }
 
 // False: the router may sleep until somebody tells it.
-static bool move_router(mesh_state &m, band &b, std::uint32_t router, cycle t) {
+static bool move_router(mesh_state &m, row &b, std::uint32_t router, cycle t) {
   std::uint32_t waiting = m.occupied[router], used = 0, begin = first_slot(m, t);
   bool awake = false;
   std::uint32_t rotated = waiting;
@@ -277,7 +267,7 @@ static bool move_router(mesh_state &m, band &b, std::uint32_t router, cycle t) {
   return awake && m.occupied[router] != 0;
 }
 
-void move_words(mesh_state &m, band &b, cycle t) {
+void move_words(mesh_state &m, row &b, cycle t) {
   b.any_active = false;
   for (std::size_t w = 0; w < b.active.size(); ++w) {
     for (std::uint64_t left = b.active[w]; left != 0; left &= left - 1) {

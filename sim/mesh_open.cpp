@@ -70,8 +70,8 @@ static void take_times(mesh_state &m) {
 
 static void lay_routes(mesh_state &m) {
   std::size_t count = static_cast<std::size_t>(m.routers) * m.slots;
-  m.lanes.assign(count * m.ring_stride, 0);
-  m.sinks.assign(count * m.ring_stride, 0);
+  m.lanes.resize(count * m.ring_stride);
+  m.sinks.resize(count * m.ring_stride);
   for (std::size_t i = 0; i < count; ++i) {
     m.lane(i).reader = m.sink(i).reader = nobody;
     m.lane(i).gate = packed({nobody, nobody, false, 0, never});
@@ -122,9 +122,8 @@ static void set_registers(mesh_state &m, const weft_program &program, std::uint3
 }
 
 static void place_cores(mesh_state &m) {
-  core empty = {};
-  empty.program = WEFT_NOTHING;
-  m.cores.assign(m.routers, empty);
+  m.cores.resize(m.routers);
+  for (core &c : m.cores) c.program = WEFT_NOTHING;
   for (std::uint32_t p = 0; p < m.kernel->program_count; ++p) {
     const weft_program &program = m.kernel->programs[p];
     m.programs.push_back(facts_of(m, program));
@@ -139,13 +138,14 @@ static void place_cores(mesh_state &m) {
     c.sram = sram;
     c.first_operation = operations;
     c.registers = registers;
-    sram += (program.sram_bytes + 15ull) / 16 * 16;
+    // An odd number of cache lines: cores that work in step would else meet in the same sets.
+    sram += ((program.sram_bytes + 63ull) / 64 | 1) * 64;
     operations += m.programs[c.program].operations;
     registers += program.register_count;
   }
-  m.sram.assign(sram, 0);
-  m.operations.assign(operations, operation{});
-  m.registers.assign(registers, 0);
+  m.sram.resize(sram);
+  m.operations.resize(operations);
+  m.registers.resize(registers);
   for (std::uint32_t where = 0; where < m.routers; ++where)
     if (m.cores[where].program != WEFT_NOTHING) set_registers(m, m.kernel->programs[m.cores[where].program], where);
 }
@@ -163,22 +163,16 @@ static void open_channels(mesh_state &m) {
   }
 }
 
-static void cut_bands(mesh_state &m) {
-  std::uint32_t count = m.options.threads > 1 && m.rows > 1 && !m.options.observer ? 2 : 1;
-  m.bands.resize(count);
-  m.band_of_row.assign(m.rows, 0);
-  for (std::uint32_t y = 0; y < m.rows; ++y) m.band_of_row[y] = static_cast<std::uint8_t>(y * count / m.rows);
-  for (std::uint32_t b = 0; b < count; ++b) {
-    band &it = m.bands[b];
-    it.first = it.end = 0;
-    for (std::uint32_t y = 0; y < m.rows; ++y) {
-      if (m.band_of_row[y] != b) continue;
-      if (it.end == 0) it.first = y * m.columns;
-      it.end = (y + 1) * m.columns;
-    }
-    it.active.assign((it.end - it.first + 63) / 64, 0);
+static void lay_rows(mesh_state &m) {
+  m.all_rows.resize(m.rows);
+  for (std::uint32_t y = 0; y < m.rows; ++y) {
+    row &it = m.all_rows[y];
+    it.first = y * m.columns;
+    it.end = it.first + m.columns;
+    it.active.assign((m.columns + 63) / 64, 0);
     it.wheel.resize(wheel_size);
   }
+  for (const channel_state &c : m.channels) m.all_rows[c.channel->y].has_channels = true;
 }
 
 static weft_status build(mesh_state &m) {
@@ -189,15 +183,15 @@ static weft_status build(mesh_state &m) {
   number_colours(m);
   take_times(m);
   lay_routes(m);
-  m.occupied.assign(m.routers, 0);
+  m.occupied.resize(m.routers);
   if (m.options.count_links) {
-    m.link_counts.assign(m.routers * 5ull, 0);
-    m.accounts.assign(m.routers, account{});
+    m.link_counts.resize(m.routers * 5ull);
+    m.accounts.resize(m.routers);
   }
-  if (m.link_step > 256) m.link_free.assign(m.routers * 4ull, 0);
+  if (m.link_step > 256) m.link_free.resize(m.routers * 4ull);
   place_cores(m);
   open_channels(m);
-  cut_bands(m);
+  lay_rows(m);
   return nullptr;
 }
 

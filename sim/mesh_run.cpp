@@ -14,20 +14,20 @@
 
 namespace weft {
 
-// ---- one band, one cycle ----
+// ---- one row, one cycle ----
 
-static void feed_channels(mesh_state &m, band &b, cycle t) {
+static void feed_channels(mesh_state &m, row &b, cycle t) {
   for (channel_state &c : m.channels) {
     std::uint32_t router = c.channel->y * m.columns + c.channel->x;
     if (!c.channel->into_mesh || c.done == c.count || router < b.first || router >= b.end) continue;
-    if (c.free_at > t || !may_enter(m, c.lane, c.channel->port, t)) continue;
-    enter(m, b, router, m.slot_of[c.channel->colour], c.words[c.done++], t + m.hop, false);
+    if (c.free_at > t || !may_enter(m, m.lane(c.lane), c.channel->port, t)) continue;
+    enter(m, b, router, m.slot_of[c.channel->colour], m.lane(c.lane), c.words[c.done++], t + m.hop, false);
     c.free_at = std::max(c.free_at, static_cast<double>(t)) + c.channel->cycles_per_word;
     b.sum.last = std::max(b.sum.last, t);
   }
 }
 
-static cycle next_event(const mesh_state &m, const band &b) {
+static cycle next_event(const mesh_state &m, const row &b) {
   cycle next = b.later.empty() ? never : b.later.top().when;
   if (b.pending > 0)
     for (cycle t = b.now + 1; t < b.now + wheel_size; ++t)
@@ -35,6 +35,7 @@ static cycle next_event(const mesh_state &m, const band &b) {
         next = std::min(next, t);
         break;
       }
+  if (!b.has_channels) return next;
   for (const channel_state &c : m.channels) {
     std::uint32_t router = c.channel->y * m.columns + c.channel->x;
     if (!c.channel->into_mesh || c.done == c.count || router < b.first || router >= b.end) continue;
@@ -43,7 +44,10 @@ static cycle next_event(const mesh_state &m, const band &b) {
   return next;
 }
 
-static void step_band(mesh_state &m, band &b, cycle t) {
+static bool awake(const row &b) { return b.any_active || !b.wake_next.empty(); }
+
+static void step_row(mesh_state &m, row &b, cycle t) {
+  if (!awake(b) && b.next > t) return;
   b.now = t;
   for (std::uint32_t router : b.wake_next) activate_router(m, b, router);
   b.wake_next.clear();
@@ -58,91 +62,88 @@ static void step_band(mesh_state &m, band &b, cycle t) {
     handle(m, b, due[i], t);
   }
   due.clear();
-  feed_channels(m, b, t);
-  move_words(m, b, t);
+  if (b.has_channels) feed_channels(m, b, t);
+  if (b.any_active) move_words(m, b, t);
+  b.next = awake(b) ? t + 1 : next_event(m, b);
 }
 
-// What others sent into this band in the cycle that has ended.
-static void take_crossings(mesh_state &m, band &b) {
-  for (band &other : m.bands) {
-    if (&other == &b) continue;
-    for (const crossing &c : other.out) enter(m, b, c.router, c.slot, c.bits, c.ready, c.control);
-    other.out.clear();
-  }
+// ---- all rows, some cycles ----
+//
+// Cycles are done in blocks: row y at cycle t, then row y - 1 at t + 1, y - 2 at t + 2 and so on, before row y + 1 at
+// t. Each row is then ahead of its southern neighbour by one cycle at most, which is the order that a sweep over whole
+// cycles would have; and a row that is in the cache does several cycles before it leaves. With two threads, the second
+// does the next block some rows behind the first; they never touch the same rows at a time.
+
+constexpr cycle block_cycles = 8;
+
+// Row `step` begins the block, the rows before it are in the middle of it.
+static void sweep_step(mesh_state &m, cycle first, std::uint32_t step) {
+  for (cycle k = 0; k < block_cycles && k <= step; ++k)
+    if (step - k < m.rows) step_row(m, m.all_rows[step - k], first + k);
 }
-
-static void publish(mesh_state &m, band &b) {
-  bool soon = b.any_active || !b.wake_next.empty();
-  b.next = soon ? b.now + 1 : next_event(m, b);
-}
-
-// ---- all bands ----
-
-class barrier {
- public:
-  explicit barrier(unsigned members) : count(members) {}
-  void meet() {
-    unsigned turn = round.load(std::memory_order_acquire);
-    if (arrived.fetch_add(1, std::memory_order_acq_rel) + 1 == count) {
-      arrived.store(0, std::memory_order_relaxed);
-      round.store(turn + 1, std::memory_order_release);
-      return;
-    }
-    for (unsigned spins = 0; round.load(std::memory_order_acquire) == turn; ++spins)
-      if (spins > 20000) std::this_thread::yield();
-  }
-
- private:
-  unsigned count;
-  std::atomic<unsigned> arrived{0}, round{0};
-};
 
 class crew {
  public:
-  explicit crew(mesh_state &state) : m(state), meeting(static_cast<unsigned>(state.bands.size())) {
-    for (std::size_t b = 1; b < m.bands.size(); ++b) helpers.emplace_back([this, b] { help(m.bands[b]); });
+  explicit crew(mesh_state &state) : m(state), steps(state.rows + block_cycles - 1) {
+    bool two = m.options.threads > 1 && m.rows >= 4 * block_cycles && !m.options.observer;
+    if (two) helper = std::thread([this] { help(); });
   }
   ~crew() {
+    if (!helper.joinable()) return;
     over = true;
-    if (!helpers.empty()) meeting.meet();
-    for (std::thread &t : helpers) t.join();
+    asked.fetch_add(1, std::memory_order_release);
+    helper.join();
   }
   crew(const crew &) = delete;
   crew &operator=(const crew &) = delete;
 
-  void step(cycle t) {
-    now = t;
-    if (!helpers.empty()) meeting.meet();
-    work(m.bands[0]);
+  // Returns the cycles done.
+  cycle work(cycle first) {
+    if (!helper.joinable()) {
+      for (std::uint32_t s = 0; s < steps; ++s) sweep_step(m, first, s);
+      return block_cycles;
+    }
+    begin = first;
+    done.store(0, std::memory_order_relaxed);
+    ended.store(false, std::memory_order_relaxed);
+    asked.fetch_add(1, std::memory_order_release);
+    for (std::uint32_t s = 0; s < steps; ++s) {
+      sweep_step(m, first, s);
+      done.store(s + 1, std::memory_order_release);
+    }
+    wait([this] { return ended.load(std::memory_order_acquire); });
+    return 2 * block_cycles;
   }
 
  private:
-  void work(band &b) {
-    step_band(m, b, now);
-    if (!helpers.empty()) {
-      meeting.meet();
-      take_crossings(m, b);
-    }
-    publish(m, b);
-    if (!helpers.empty()) meeting.meet();
+  template <class Ready>
+  static void wait(Ready ready) {
+    for (unsigned spins = 0; !ready(); ++spins)
+      if (spins > 2000) std::this_thread::yield();
   }
-  void help(band &b) {
-    for (;;) {
-      meeting.meet();
+  void help() {
+    for (unsigned seen = 0;;) {
+      wait([this, seen] { return asked.load(std::memory_order_acquire) != seen; });
+      ++seen;
       if (over) return;
-      work(b);
+      for (std::uint32_t s = 0; s < steps; ++s) {
+        std::uint32_t needed = std::min(steps, s + block_cycles + 2);
+        wait([this, needed] { return done.load(std::memory_order_acquire) >= needed; });
+        sweep_step(m, begin + block_cycles, s);
+      }
+      ended.store(true, std::memory_order_release);
     }
   }
 
   mesh_state &m;
-  barrier meeting;
-  std::vector<std::thread> helpers;
-  cycle now = 0;
+  std::uint32_t steps;
+  cycle begin = 0;
   bool over = false;
+  std::atomic<unsigned> asked{0};
+  std::atomic<std::uint32_t> done{0};
+  std::atomic<bool> ended{false};
+  std::thread helper;
 };
-
-// Cycles without any movement after which bands that only ask each other have nothing left to do.
-static constexpr cycle patience = 256;
 
 class clockwork : public sc_core::sc_module {
  public:
@@ -158,19 +159,14 @@ class clockwork : public sc_core::sc_module {
 
  private:
   void tick() {
-    team.step(t);
-    if (++ticks % 1024 == 0) weft_progress_update(&progress, t, nullptr);
-    cycle next = never;
-    std::uint64_t moved = 0, pending = 0;
-    for (const band &b : m.bands) {
+    cycle end = t + team.work(t), next = never;
+    if (++ticks % 64 == 0) weft_progress_update(&progress, t, nullptr);
+    for (const row &b : m.all_rows) {
       if (!b.failure.empty()) return;
-      next = std::min(next, b.next);
-      moved += b.sum.link_hops + b.sum.ramp_hops + b.sum.instructions;
-      pending += b.pending + b.later.size();
+      next = std::min(next, awake(b) ? end : b.next);
     }
-    if (moved != moved_before) last_movement = t;
-    moved_before = moved;
-    if (next == never || (pending == 0 && t - last_movement > patience)) return;
+    if (next == never) return;
+    next = std::max(next, end);
     if (m.options.most_cycles && next > m.options.most_cycles) {
       exceeded = true;
       return;
@@ -183,8 +179,8 @@ class clockwork : public sc_core::sc_module {
   crew team;
   sc_core::sc_time period;
   weft_progress progress;
-  cycle t = 0, last_movement = 0;
-  std::uint64_t moved_before = 0, ticks = 0;
+  cycle t = 0;
+  std::uint64_t ticks = 0;
   bool exceeded = false;
 };
 
@@ -194,8 +190,8 @@ static std::uint64_t memory_of(const mesh_state &m) {
   auto bytes = [](const auto &v) { return v.capacity() * sizeof v[0]; };
   std::uint64_t sum = bytes(m.lanes) + bytes(m.sinks) + bytes(m.occupied) + bytes(m.link_counts) + bytes(m.cores) +
                       bytes(m.operations) + bytes(m.registers) + bytes(m.sram) + bytes(m.accounts) + bytes(m.link_free);
-  for (const band &b : m.bands) {
-    sum += bytes(b.active) + bytes(b.wheel) + bytes(b.out) + bytes(b.wake_next);
+  for (const row &b : m.all_rows) {
+    sum += bytes(b.active) + bytes(b.wheel) + bytes(b.wake_next);
     for (const auto &bucket : b.wheel) sum += bytes(bucket);
   }
   return sum;
@@ -204,7 +200,7 @@ static std::uint64_t memory_of(const mesh_state &m) {
 static void add_up(const mesh_state &m, weft_mesh_report *r) {
   *r = weft_mesh_report{};
   cycle last = 0;
-  for (const band &b : m.bands) {
+  for (const row &b : m.all_rows) {
     r->link_hops += b.sum.link_hops;
     r->ramp_hops += b.sum.ramp_hops;
     r->control_hops += b.sum.control_hops;
@@ -255,20 +251,22 @@ static weft_status play(mesh_state &m, weft_mesh_report *out_report) {
   {
     kernel_context context;
     sc_core::sc_time period(std::max(1.0, std::round(1e12 / clock_hz)), sc_core::SC_PS);
-    for (band &b : m.bands) start_cores(m, b);
+    for (row &b : m.all_rows) start_cores(m, b);
     clockwork clock("mesh", m, period);
     sc_core::sc_start();
     exceeded = clock.out_of_time();
     now = clock.now();
   }
-  for (const band &b : m.bands)
-    if (!b.failure.empty()) return weft_error(WEFT_FAILED, "cycle %u: %s", b.now, b.failure.c_str());
+  const row *failed = nullptr;
+  for (const row &b : m.all_rows)
+    if (!b.failure.empty() && (!failed || b.failed_at < failed->failed_at)) failed = &b;
+  if (failed) return weft_error(WEFT_FAILED, "cycle %u: %s", failed->failed_at, failed->failure.c_str());
   if (exceeded)
     return weft_error(WEFT_FAILED, "the kernel has not ended after %llu cycles",
                       static_cast<unsigned long long>(m.options.most_cycles));
   WEFT_TRY(explain_deadlock(m, now));
   std::uint64_t last = 0;
-  for (const band &b : m.bands) last = std::max<std::uint64_t>(last, b.sum.last);
+  for (const row &b : m.all_rows) last = std::max<std::uint64_t>(last, b.sum.last);
   settle_idle(m, last);
   add_up(m, out_report);
   out_report->wall_seconds = weft_clock_s() - start;

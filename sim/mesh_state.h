@@ -6,15 +6,18 @@
 //
 // Time is in cycles and 32 bits. A word carries the cycle from which it may be taken; once it has been taken its place
 // carries the cycle of that, so that whoever wants to send knows since when the place is free. Because of this a result
-// never depends on the order in which routers and cores are visited within a cycle, nor on the number of threads.
+// never depends on the order in which routers and cores are visited within a cycle. Rows may even be at different
+// cycles, if no row is ahead of the one to its south by more than one.
 #ifndef WEFT_SIM_MESH_STATE_H
 #define WEFT_SIM_MESH_STATE_H
 
 #include <cstdint>
+#include <new>
 #include <queue>
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "sim/mesh.h"
 
 namespace weft {
@@ -22,6 +25,44 @@ namespace weft {
 using cycle = std::uint32_t;
 constexpr cycle never = UINT32_MAX;
 constexpr std::uint8_t nobody = 0xff;
+
+// Zeroed memory of fixed size, in large pages where the system has them: the mesh strides through it.
+template <class T>
+class large {
+ public:
+  large() = default;
+  ~large() { weft_free_large(memory); }
+  large(const large &) = delete;
+  large &operator=(const large &) = delete;
+  void resize(std::size_t count) {
+    weft_free_large(memory);
+    memory = nullptr;
+    length = 0;
+    void *got = nullptr;
+    weft_status status = weft_allocate_large(count * sizeof(T), "the mesh", &got);
+    if (status) {
+      weft_status_free(status);
+      throw std::bad_alloc();
+    }
+    memory = static_cast<T *>(got);
+    length = count;
+  }
+  T *data() { return memory; }
+  const T *data() const { return memory; }
+  T &operator[](std::size_t i) { return memory[i]; }
+  const T &operator[](std::size_t i) const { return memory[i]; }
+  std::size_t size() const { return length; }
+  std::size_t capacity() const { return length; }
+  bool empty() const { return length == 0; }
+  T *begin() { return memory; }
+  T *end() { return memory + length; }
+  const T *begin() const { return memory; }
+  const T *end() const { return memory + length; }
+
+ private:
+  T *memory = nullptr;
+  std::size_t length = 0;
+};
 
 struct word {
   std::uint32_t bits;
@@ -66,6 +107,15 @@ struct operation {
   std::uint32_t step;     // between elements, in 1/256 cycles
   cycle began;
   std::uint64_t waited_receive, waited_send;  // in 1/256 cycles
+
+  // The common operations on 32-bit values, one word per element, by pointers; quick::none: by compute().
+  enum class quick : std::uint8_t { none, move, add, subtract, multiply } how;
+  std::uint8_t sink_is_b;  // of the two sources the wavelet is the second
+  std::uint32_t out_slot;
+  ring *sink, *lane;                      // nullptr: none
+  std::uint32_t *to;                      // nullptr: into the lane
+  const std::uint32_t *from;              // nullptr: no source but the sink
+  std::ptrdiff_t to_stride, from_stride;  // words
 };
 
 enum class doing : std::uint8_t { nothing, dispatching, running, operating, waiting, stopped };
@@ -122,35 +172,27 @@ struct far_event {
   bool operator>(const far_event &other) const { return when > other.when; }
 };
 
-struct crossing {  // a word on its way to a lane of another band
-  std::uint64_t lane;
-  std::uint32_t router, bits;
-  cycle ready;
-  bool control;
-  std::uint8_t slot;
-};
-
 struct totals {
   std::uint64_t link_hops = 0, ramp_hops = 0, control_hops = 0, instructions = 0, elements = 0;
   double flops = 0;
   cycle last = 0;  // of anything
 };
 
-// Rows of routers and cores that one thread looks after.
-struct band {
+// One row of routers and cores, with a clock of its own: rows may be some cycles apart (mesh_run.cpp says how far).
+struct row {
   std::uint32_t first = 0, end = 0;   // routers
   std::vector<std::uint64_t> active;  // bit per router: has words that may move
   std::vector<std::vector<event>> wheel;
   std::priority_queue<far_event, std::vector<far_event>, std::greater<far_event>> later;
   std::uint64_t pending = 0;  // events in the wheel
   std::vector<std::uint32_t> wake_next;
-  std::vector<crossing> out;
-  std::vector<std::uint32_t> wake_across;
   totals sum;
   cycle now = 0;
-  cycle next = never;  // published: when something may happen
-  std::string failure;
+  cycle next = 0;  // nothing happens before, as far as the row itself knows
   bool any_active = false;
+  std::string failure;
+  cycle failed_at = 0;
+  bool has_channels = false;
 };
 
 struct channel_state {
@@ -162,7 +204,7 @@ struct channel_state {
   std::uint64_t lane = 0;
 };
 
-constexpr std::uint32_t wheel_size = 4096;
+constexpr std::uint32_t wheel_size = 64;
 
 struct mesh_state {
   const weft_kernel *kernel;
@@ -178,20 +220,20 @@ struct mesh_state {
   std::uint32_t ring_size, ring_stride;           // words; bytes
   std::uint32_t link_step;                        // 1/256 cycles between words of a link
 
-  std::vector<char> lanes, sinks;       // ring_stride each, by router and slot
-  std::vector<std::uint32_t> occupied;  // per router: slots with words
-  std::vector<std::uint32_t> link_counts;
-  std::vector<std::uint64_t> link_free;  // 1/256 cycles, per router and port, where links are slower than one word per cycle
-  std::vector<core> cores;
-  std::vector<operation> operations;
-  std::vector<std::uint32_t> registers;
-  std::vector<std::uint8_t> sram;
-  std::vector<account> accounts;
+  large<char> lanes, sinks;       // ring_stride each, by router and slot
+  large<std::uint32_t> occupied;  // per router: slots with words
+  large<std::uint32_t> link_counts;
+  std::vector<std::uint64_t>
+      link_free;  // 1/256 cycles, per router and port, where links are slower than one word per cycle
+  large<core> cores;
+  large<operation> operations;
+  large<std::uint32_t> registers;
+  large<std::uint8_t> sram;
+  large<account> accounts;
   std::vector<program_facts> programs;
   std::vector<channel_state> channels;
   std::vector<std::int32_t> channel_at;  // lane -> channel out of the mesh, empty: none
-  std::vector<band> bands;
-  std::vector<std::uint8_t> band_of_row;
+  std::vector<row> all_rows;
   bool ran = false;
 
   ring &lane(std::uint64_t index) { return *reinterpret_cast<ring *>(lanes.data() + index * ring_stride); }
@@ -200,7 +242,6 @@ struct mesh_state {
   std::uint64_t index(std::uint32_t router, std::uint32_t slot) const {
     return static_cast<std::uint64_t>(router) * slots + slot;
   }
-  band &band_of(std::uint32_t router) { return bands[band_of_row[router / columns]]; }
 };
 
 // Room for one more word at cycle t: the place that it would take has been left by then (`strictly`: in an earlier
@@ -226,23 +267,24 @@ inline void put(mesh_state &m, ring &r, std::uint32_t bits, cycle ready, bool co
 }
 
 // mesh_fabric.cpp
-void schedule(mesh_state &m, band &b, cycle when, event e);
-void activate_router(mesh_state &m, band &b, std::uint32_t router);
-void move_words(mesh_state &m, band &b, cycle t);
+void schedule(mesh_state &m, row &b, cycle when, event e);
+void activate_router(mesh_state &m, row &b, std::uint32_t router);
+void move_words(mesh_state &m, row &b, cycle t);
 // A word from the core (or a channel) into a lane; the caller has asked for room.
-void enter(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits, cycle ready,
+void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, std::uint32_t bits, cycle ready,
            bool control);
-bool may_enter(mesh_state &m, std::uint64_t lane, std::uint8_t from, cycle when);
+bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when);
 
 // mesh_core.cpp
-void word_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot);
-void control_arrived(mesh_state &m, band &b, std::uint32_t router, std::uint32_t slot, cycle ready);
-void handle(mesh_state &m, band &b, const event &e, cycle t);
-void start_cores(mesh_state &m, band &b);
+void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot);
+void control_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle ready);
+void handle(mesh_state &m, row &b, const event &e, cycle t);
+void start_cores(mesh_state &m, row &b);
 
 // mesh_vector.cpp
 bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint32_t first, std::uint32_t count,
              const std::uint32_t *received, std::uint32_t *sent, std::string &failure);
+void prepare_quick(mesh_state &m, const core &c, operation &o);  // sets `how` and what it needs
 std::uint32_t register_value(const mesh_state &m, const core &c, const weft_operand &o);
 cost cost_of(const weft_mesh &mesh, const weft_instruction &i);
 // How much longer the operation's elements take because its sources meet in the banks; 1: not at all.

@@ -303,6 +303,47 @@ bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint3
   return true;
 }
 
+// 32 bits, one word per element, no folds; every element inside its array. Else compute() does it, and finds the fault.
+static bool plain(const source &s) {
+  return s.kind == WEFT_ABSENT || (!is_16bit(s.dtype) && s.inner == 0 && s.kind != WEFT_REGISTER);
+}
+
+void prepare_quick(mesh_state &m, const core &c, operation &o) {
+  const weft_instruction &i = *o.instruction;
+  using quick = operation::quick;
+  bool moves = i.kind == WEFT_DO_MOVE && i.to.dtype == i.a.dtype;
+  bool sums = i.kind == WEFT_DO_ADD || i.kind == WEFT_DO_SUBTRACT || i.kind == WEFT_DO_MULTIPLY;
+  if (!moves && !(sums && i.to.dtype == WEFT_F32 && i.a.dtype == WEFT_F32 && i.b.dtype == WEFT_F32)) return;
+  if (i.to.kind != WEFT_MEMORY && i.to.kind != WEFT_SEND) return;
+  const weft_operand *wavelet = i.a.kind == WEFT_RECEIVE ? &i.a : i.b.kind == WEFT_RECEIVE ? &i.b : nullptr;
+  const weft_operand *other = wavelet == &i.a ? &i.b : &i.a;
+  if (other->kind == WEFT_RECEIVE || (sums && !wavelet)) return;
+  source s, to;
+  std::string failure;
+  if (!open(m, c, *other, 0, 0, o.count, s, failure) || !open(m, c, i.to, 0, 0, o.count, to, failure)) return;
+  if (!plain(s) || !plain(to)) return;
+  std::uint32_t where = static_cast<std::uint32_t>(&c - m.cores.data());
+  if (wavelet) o.sink = &m.sink(m.index(where, m.slot_of[wavelet->index]));
+  o.sink_is_b = wavelet == &i.b;
+  if (to.kind == WEFT_MEMORY) {
+    o.to = reinterpret_cast<std::uint32_t *>(to.base) + to.offset;
+    o.to_stride = to.stride;
+  } else {
+    o.out_slot = m.slot_of[i.to.index];
+    o.lane = &m.lane(m.index(where, o.out_slot));
+  }
+  if (s.kind == WEFT_MEMORY) {
+    o.from = reinterpret_cast<const std::uint32_t *>(s.base) + s.offset;
+    o.from_stride = s.stride;
+  } else if (s.kind == WEFT_CONSTANT) {
+    o.from = &other->bits;
+  }
+  o.how = moves                        ? quick::move
+          : i.kind == WEFT_DO_ADD      ? quick::add
+          : i.kind == WEFT_DO_SUBTRACT ? quick::subtract
+                                       : quick::multiply;
+}
+
 // ---- costs ----
 
 static bool is_view(const weft_operand &o) { return o.kind == WEFT_MEMORY; }
