@@ -49,12 +49,16 @@ static void emit_pass_on(const weft_product_program *p, uint32_t from, uint32_t 
 }
 
 // Registers: words for the cores behind in the row; for the rows behind.
-static uint32_t behind_in_row(const weft_product_program *p, const char *name, uint32_t words) {
+static uint32_t behind_in_row(const weft_product_program *p, char matrix, uint32_t words) {
+  char name[] = "?_in_row";
+  name[0] = matrix;
   int32_t cores = (int32_t)p->product->options.columns, each = (int32_t)words;
   return weft_kernel_integer(p->kernel, p->program, name, (cores - 1) * each, -each, 0);
 }
 
-static uint32_t behind_in_column(const weft_product_program *p, const char *name, uint32_t words) {
+static uint32_t behind_in_column(const weft_product_program *p, char matrix, uint32_t words) {
+  char name[] = "?_in_rows";
+  name[0] = matrix;
   int32_t cores = (int32_t)p->product->options.columns, each = cores * (int32_t)words;
   return weft_kernel_integer(p->kernel, p->program, name, (cores - 1) * each, 0, -each);
 }
@@ -64,24 +68,22 @@ static weft_instruction *whole(const weft_product_program *p, uint32_t array, ui
   return out ? weft_emit_send(p, colour, tile, words) : weft_emit_receive(p, tile, colour, words);
 }
 
-static void emit_in_one(const weft_product_program *p, uint32_t array, const char *name, uint32_t words,
-                        bool first_column, uint32_t x_parity, uint32_t y_parity) {
-  uint32_t from = first_column ? IN_COLUMN + y_parity : IN_ROW + x_parity;
+static void emit_in_one(const weft_product_program *p, uint32_t array, char name, uint32_t words, uint32_t x, uint32_t y) {
+  uint32_t last = p->product->options.columns - 1, from = x == 0 ? IN_COLUMN + y % 2 : IN_ROW + x % 2;
   whole(p, array, from, words, false);
-  if (p->product->options.columns == 1) return;
-  emit_pass_on(p, from, IN_ROW + 1 - x_parity, behind_in_row(p, name, words));
-  if (first_column) emit_pass_on(p, from, IN_COLUMN + 1 - y_parity, behind_in_column(p, name, words));
+  if (x < last) emit_pass_on(p, from, IN_ROW + 1 - x % 2, behind_in_row(p, name, words));
+  if (x == 0 && y < last) emit_pass_on(p, from, IN_COLUMN + 1 - y % 2, behind_in_column(p, name, words));
 }
 
-void weft_emit_host_in(const weft_product_program *p, bool first_column, uint32_t x_parity, uint32_t y_parity) {
-  emit_in_one(p, p->a, "a_behind", weft_product_panel_a(p->product), first_column, x_parity, y_parity);
-  emit_in_one(p, p->b, "b_behind", weft_product_panel_b(p->product), first_column, x_parity, y_parity);
+void weft_emit_host_in(const weft_product_program *p, uint32_t x, uint32_t y) {
+  emit_in_one(p, p->a, 'a', weft_product_panel_a(p->product), x, y);
+  emit_in_one(p, p->b, 'b', weft_product_panel_b(p->product), x, y);
 }
 
-void weft_emit_host_out(const weft_product_program *p, bool first_column, uint32_t x_parity, uint32_t y_parity) {
-  uint32_t to = first_column ? OUT_COLUMN + y_parity : OUT_ROW + x_parity, words = p->product->lengths[WEFT_PRODUCT_C];
+void weft_emit_host_out(const weft_product_program *p, uint32_t x, uint32_t y) {
+  uint32_t last = p->product->options.columns - 1, words = p->product->lengths[WEFT_PRODUCT_C];
+  uint32_t to = x == 0 ? OUT_COLUMN + y % 2 : OUT_ROW + x % 2;
   whole(p, p->c, to, words, true);
-  if (p->product->options.columns == 1) return;
-  emit_pass_on(p, OUT_ROW + 1 - x_parity, to, behind_in_row(p, "c_behind", words));
-  if (first_column) emit_pass_on(p, OUT_COLUMN + 1 - y_parity, to, behind_in_column(p, "c_behind", words));
+  if (x < last) emit_pass_on(p, OUT_ROW + 1 - x % 2, to, behind_in_row(p, 'c', words));
+  if (x == 0 && y < last) emit_pass_on(p, OUT_COLUMN + 1 - y % 2, to, behind_in_column(p, 'c', words));
 }

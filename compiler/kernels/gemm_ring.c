@@ -138,7 +138,7 @@ static void emit_program(const weft_product *product, weft_kernel *kernel, const
   uint32_t step = weft_kernel_integer(kernel, program, "step", 0, 0, 0);
   uint32_t odd = weft_kernel_integer(kernel, program, "odd", 0, 0, 0);
   weft_kernel_task(kernel, program, "start", WEFT_AT_START);
-  if (product->options.host) weft_emit_host_in(&r.base, x == 0, x % 2, y % 2);
+  if (product->options.host) weft_emit_host_in(&r.base, x, y);
   weft_begin_loop(kernel, program, step, weft_i32(0), weft_i32((int32_t)steps), 1);
   weft_begin_if(kernel, program, weft_value(kernel, program, odd), WEFT_EQUAL, weft_i32(0));
   for (uint32_t buffer = 0; buffer < 2; ++buffer) {
@@ -150,7 +150,7 @@ static void emit_program(const weft_product *product, weft_kernel *kernel, const
   weft_operand parity = weft_value(kernel, program, odd);
   weft_emit2(kernel, program, WEFT_DO_XOR, 1, parity, parity, weft_i32(1));
   weft_end(kernel, program);
-  if (product->options.host) weft_emit_host_out(&r.base, x == 0, x % 2, y % 2);
+  if (product->options.host) weft_emit_host_out(&r.base, x, y);
 }
 
 weft_kernel *weft_build_ring(const weft_product *product) {

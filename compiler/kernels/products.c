@@ -264,8 +264,12 @@ void weft_product_host_in(const weft_product *p, const float *a, const float *b,
 
 void weft_product_host_out(const weft_product *p, const uint32_t *words, float *c) {
   for (uint32_t y = 0; y < p->options.rows; ++y)
-    for (uint32_t x = 0; x < p->options.columns; ++x, words += p->lengths[WEFT_PRODUCT_C])
-      weft_product_gather(p, (const float *)words, x, y, c);
+    for (uint32_t x = 0; x < p->options.columns; ++x)
+      for (uint32_t e = 0; e < p->lengths[WEFT_PRODUCT_C]; ++e, ++words) {
+        uint32_t row, column;
+        if (weft_product_element(p, WEFT_PRODUCT_C, x, y, e, &row, &column))
+          memcpy(&c[(size_t)row * p->options.n + column], words, sizeof *c);
+      }
 }
 
 // ---- streams of weights ----

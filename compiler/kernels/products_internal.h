@@ -61,9 +61,9 @@ weft_kernel *weft_build_ring(const weft_product *product);
 weft_kernel *weft_build_streamed(const weft_product *product);
 weft_kernel *weft_build_transpose(const weft_product *product);
 
-// CANNON with `host`: routes, channels, and the code of cores of the classes that begin and end a program. Colours 8 up.
+// CANNON with `host`: routes, channels, and how a program begins and ends whose cores are like (x, y). Colours 8 up.
 void weft_host_routes(const weft_product *product, weft_kernel *kernel);
-void weft_emit_host_in(const weft_product_program *p, bool first_column, uint32_t x_parity, uint32_t y_parity);
-void weft_emit_host_out(const weft_product_program *p, bool first_column, uint32_t x_parity, uint32_t y_parity);
+void weft_emit_host_in(const weft_product_program *p, uint32_t x, uint32_t y);
+void weft_emit_host_out(const weft_product_program *p, uint32_t x, uint32_t y);
 
 #endif
