@@ -2,9 +2,10 @@
 //
 // Layout. A matrix (N, C) lies in blocks: core (x, y) holds rows [y * Bn, ...) and columns [x * Bc, ...), where
 // Bn = weft_layer_block(N, rows) and Bc = weft_layer_block(C, columns). Blocks at the far edges may be partly or wholly
-// outside the matrix: that part is zero before a kernel and stays zero ("padding"), so sizes need not divide. What there
-// is one of per token (ids, positions, targets, statistics, log sum exp, loss) lies in every core of the mesh row that
-// has the token: (Bn, k) for k values. A block is row-major and contiguous: element (r, i) of the core at r * Bc + i.
+// outside the matrix: that part is zero before a kernel and stays zero ("padding"), so sizes need not divide. What
+// there is one of per token (ids, positions, targets, statistics, log sum exp, loss) lies in every core of the mesh row
+// that has the token: (Bn, k) for k values. A block is row-major and contiguous: element (r, i) of the core at r * Bc +
+// i.
 //
 // Weights are never resident. They enter at the north edge, through one channel per column of cores, go down the
 // column by multicast, and start products with the activations that the cores hold; partial sums move along the rows.

@@ -7,22 +7,22 @@
 
 typedef struct attention {
   const weft_layer_attention *shape;
-  uint32_t heads, queries, padded;       // queries of all sequences; with padding: token_block * rows of the mesh
-  uint32_t token_block, key_block;       // rows
-  uint32_t block, lanes;                 // columns of k; of q in lane order
-  uint32_t key_rows, key_columns;        // of k
+  uint32_t heads, queries, padded;  // queries of all sequences; with padding: token_block * rows of the mesh
+  uint32_t token_block, key_block;  // rows
+  uint32_t block, lanes;            // columns of k; of q in lane order
+  uint32_t key_rows, key_columns;   // of k
   reduce across, down;
   gather queries_down, outputs_down, lse_down;
 } attention;
 
 // Registers and arrays that both directions have.
 typedef struct body {
-  uint32_t rows, keys, width;                    // that are there
-  uint32_t key, i, lane, head;                   // counters
-  uint32_t first, count;                         // queries that see the key
-  uint32_t score, query, place, t;               // places: of a row of scores, in gathered queries, in k and v
-  uint32_t firsts, counts;                       // arrays: by key
-  uint32_t q, q_all, k, v;                       // arrays
+  uint32_t rows, keys, width;       // that are there
+  uint32_t key, i, lane, head;      // counters
+  uint32_t first, count;            // queries that see the key
+  uint32_t score, query, place, t;  // places: of a row of scores, in gathered queries, in k and v
+  uint32_t firsts, counts;          // arrays: by key
+  uint32_t q, q_all, k, v;          // arrays
 } body;
 
 static uint32_t score_size(const attention *p) { return p->key_block * p->heads * p->padded; }
@@ -293,13 +293,13 @@ static void emit_backward(core *c, const void *what) {
   uint32_t lse = operand_of(c, "lse", WEFT_F32, p->token_block * p->heads, true, false);
   uint32_t dq = operand_of(c, "dq", c->dtype, size, false, true);
   gradients g = {.scores = array_of(c, "scores", WEFT_F32, score_size(p)),
-                .slopes = array_of(c, "slopes", WEFT_F32, score_size(p)),
-                .delta = array_of(c, "delta", WEFT_F32, p->heads * p->padded),
-                .lse_all = array_of(c, "lse_all", WEFT_F32, p->heads * p->padded),
-                .do_all = array_of(c, "do_all", c->dtype, padded),
-                .dq_all = array_of(c, "dq_all", WEFT_F32, padded),
-                .dk = operand_of(c, "dk", c->dtype, p->key_block * p->block, false, true),
-                .dv = operand_of(c, "dv", c->dtype, p->key_block * p->block, false, true)};
+                 .slopes = array_of(c, "slopes", WEFT_F32, score_size(p)),
+                 .delta = array_of(c, "delta", WEFT_F32, p->heads * p->padded),
+                 .lse_all = array_of(c, "lse_all", WEFT_F32, p->heads * p->padded),
+                 .do_all = array_of(c, "do_all", c->dtype, padded),
+                 .dq_all = array_of(c, "dq_all", WEFT_F32, padded),
+                 .dk = operand_of(c, "dk", c->dtype, p->key_block * p->block, false, true),
+                 .dv = operand_of(c, "dv", c->dtype, p->key_block * p->block, false, true)};
   gather_all(c, &p->queries_down, size, b.q, b.q_all);
   gather_all(c, &p->outputs_down, size, d_o, g.do_all);
   gather_all(c, &p->lse_down, p->token_block * p->heads, lse, g.lse_all);

@@ -27,10 +27,8 @@ void layers_emit(weft_kernel *kernel, weft_dtype dtype, emit_function *emit, con
     for (uint32_t j = 0; j < rows; ++j) {
       char name[WEFT_KERNEL_NAME];
       snprintf(name, sizeof name, "from_%u_%u", across[i].begin, down[j].begin);
-      core c = {.kernel = kernel,
-                .program = weft_kernel_program(kernel, name),
-                .at = {across[i], down[j]},
-                .dtype = dtype};
+      core c = {
+          .kernel = kernel, .program = weft_kernel_program(kernel, name), .at = {across[i], down[j]}, .dtype = dtype};
       weft_kernel_place(kernel, c.program,
                         (weft_block){.x = across[i].begin,
                                      .x_end = across[i].end,
@@ -38,9 +36,9 @@ void layers_emit(weft_kernel *kernel, weft_dtype dtype, emit_function *emit, con
                                      .y = down[j].begin,
                                      .y_end = down[j].end,
                                      .step_y = down[j].step});
-      c.me[ALONG_ROW] = weft_kernel_integer(kernel, c.program, "x", 0, 1, 0);
-      c.me[ALONG_COLUMN] = weft_kernel_integer(kernel, c.program, "y", 0, 0, 1);
-      c.count = integer(&c, "count");
+      c.me[ALONG_ROW] = weft_kernel_integer(kernel, c.program, "at_x", 0, 1, 0);
+      c.me[ALONG_COLUMN] = weft_kernel_integer(kernel, c.program, "at_y", 0, 0, 1);
+      c.count = integer(&c, "line_words");
       (void)weft_kernel_task(kernel, c.program, "main", WEFT_AT_START);
       emit(&c, what);
     }
@@ -166,31 +164,29 @@ void chain_add(const core *c, const chain *link, extent n, uint32_t part) {
   }
 }
 
+// One channel per line; names are told apart by its number.
+static void add_channel(weft_kernel *kernel, weft_channel channel, uint32_t number) {
+  snprintf(channel.name, sizeof channel.name, "%s_%u", channel.into_mesh ? "in" : "out", number);
+  channel.cycles_per_word = 1;
+  weft_kernel_channel(kernel, channel);
+}
+
 void chain_enters(weft_kernel *kernel, const chain *link, uint64_t words) {
   weft_kernel_route(kernel, part(kernel, ALONG_COLUMN, 0, 1, 1), link->colour[1], WEFT_NORTH, mask(WEFT_RAMP));
   for (uint32_t x = 0; x < kernel->columns; ++x)
-    weft_kernel_channel(kernel, (weft_channel){.name = "in",
-                                               .into_mesh = true,
-                                               .x = x,
-                                               .y = 0,
-                                               .port = WEFT_NORTH,
-                                               .colour = link->colour[1],
-                                               .words = words,
-                                               .cycles_per_word = 1});
+    add_channel(kernel,
+                (weft_channel){
+                    .into_mesh = true, .x = x, .y = 0, .port = WEFT_NORTH, .colour = link->colour[1], .words = words},
+                x);
 }
 
 void chain_leaves(weft_kernel *kernel, const chain *link, uint64_t words) {
   uint32_t last = kernel->rows - 1, colour = link->colour[last % 2];
   weft_kernel_route(kernel, part(kernel, ALONG_COLUMN, last, last + 1, 1), colour, WEFT_RAMP, mask(WEFT_SOUTH));
   for (uint32_t x = 0; x < kernel->columns; ++x)
-    weft_kernel_channel(kernel, (weft_channel){.name = "out",
-                                               .into_mesh = false,
-                                               .x = x,
-                                               .y = last,
-                                               .port = WEFT_SOUTH,
-                                               .colour = colour,
-                                               .words = words,
-                                               .cycles_per_word = 1});
+    add_channel(
+        kernel,
+        (weft_channel){.into_mesh = false, .x = x, .y = last, .port = WEFT_SOUTH, .colour = colour, .words = words}, x);
 }
 
 reduce reduce_open(weft_kernel *kernel, colours *taken, axis along) {
@@ -227,8 +223,7 @@ static void open_direction(weft_kernel *kernel, axis along, bool back, uint32_t 
   weft_kernel_route(kernel, part(kernel, along, first, first + 1, 1), colour, WEFT_RAMP, mask(on));
   weft_kernel_route(kernel, part(kernel, along, last, last + 1, 1), colour, behind, mask(WEFT_RAMP));
   if (length > 2) {
-    weft_route *route =
-        weft_kernel_route(kernel, part(kernel, along, 1, length - 1, 1), colour, WEFT_RAMP, mask(on));
+    weft_route *route = weft_kernel_route(kernel, part(kernel, along, 1, length - 1, 1), colour, WEFT_RAMP, mask(on));
     weft_route_then(route, behind, mask(on) | mask(WEFT_RAMP));
   }
 }
@@ -283,13 +278,13 @@ uint32_t stream_open(weft_kernel *kernel, colours *taken, axis along, uint64_t w
                       mask(WEFT_RAMP) | mask(ahead(along, false)));
   uint32_t lines = length_of(kernel, along == ALONG_ROW ? ALONG_COLUMN : ALONG_ROW);
   for (uint32_t i = 0; i < lines; ++i)
-    weft_kernel_channel(kernel, (weft_channel){.name = "in",
-                                               .into_mesh = true,
-                                               .x = along == ALONG_ROW ? 0 : i,
-                                               .y = along == ALONG_ROW ? i : 0,
-                                               .port = (uint8_t)behind,
-                                               .colour = colour,
-                                               .words = words,
-                                               .cycles_per_word = 1});
+    add_channel(kernel,
+                (weft_channel){.into_mesh = true,
+                               .x = along == ALONG_ROW ? 0 : i,
+                               .y = along == ALONG_ROW ? i : 0,
+                               .port = (uint8_t)behind,
+                               .colour = colour,
+                               .words = words},
+                i);
   return colour;
 }

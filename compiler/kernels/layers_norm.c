@@ -49,8 +49,7 @@ static void emit_forward(core *c, const void *what) {
   uint32_t x = operand_of(c, "x", c->dtype, size, true, false), y = operand_of(c, "y", c->dtype, size, false, true);
   uint32_t from = array_of(c, "difference", WEFT_F32, size), sums = array_of(c, "sums", WEFT_F32, p->token_block);
   uint32_t bias = p->shape->bias ? array_of(c, "b", WEFT_F32, p->block) : WEFT_NOTHING;
-  if (p->shape->bias)
-    vector1(c, WEFT_DO_MOVE, fixed(p->block), whole(c, bias), weft_receive(p->weights, WEFT_F32));
+  if (p->shape->bias) vector1(c, WEFT_DO_MOVE, fixed(p->block), whole(c, bias), weft_receive(p->weights, WEFT_F32));
   extent tokens = fixed(p->token_block);
   weft_operand average = weft_f32(1 / (float)p->shape->columns);
   if (p->shape->centred) {
@@ -167,8 +166,8 @@ weft_kernel *weft_layer_make_norm(const weft_layer_mesh *mesh, const weft_layer_
 }
 
 weft_kernel *weft_layer_make_norm_backward(const weft_layer_mesh *mesh, const weft_layer_norm *shape) {
-  weft_kernel *kernel = weft_kernel_create(shape->centred ? "layer_norm_backward" : "rms_norm_backward",
-                                           mesh->columns, mesh->rows);
+  weft_kernel *kernel =
+      weft_kernel_create(shape->centred ? "layer_norm_backward" : "rms_norm_backward", mesh->columns, mesh->rows);
   norm p = open(mesh, shape, kernel, true);
   layers_emit(kernel, mesh->dtype, emit_backward, &p);
   return kernel;

@@ -221,7 +221,8 @@ static void emit_rope(core *c, const void *what) {
   uint32_t all = array_of(c, "all", c->dtype, size * p->mesh_columns);
   uint32_t partners = array_of(c, "partners", WEFT_I32, p->block);
   uint32_t frequencies = array_of(c, "frequencies", WEFT_F32, p->block);
-  uint32_t when_at = array_of(c, "position", WEFT_F32, p->token_block), angle = array_of(c, "angle", WEFT_F32, p->token_block);
+  uint32_t when_at = array_of(c, "position", WEFT_F32, p->token_block),
+           angle = array_of(c, "angle", WEFT_F32, p->token_block);
   uint32_t t = array_of(c, "t", WEFT_F32, p->token_block), sum = array_of(c, "sum", WEFT_F32, p->token_block);
   extent rows = by(share(c, "tokens", ALONG_COLUMN, p->tokens, p->token_block));
   uint32_t width = share(c, "width", ALONG_ROW, p->columns, p->block), i = integer(c, "i");

@@ -95,7 +95,14 @@ static void emit_update(core *c, const void *what) {
 weft_kernel *weft_layer_make_update(const weft_layer_mesh *mesh, const weft_layer_update *shape) {
   weft_kernel *kernel = weft_kernel_create(weft_op_name(shape->op), mesh->columns, mesh->rows);
   bool adamw = shape->op == WEFT_OP_ADAMW, sums = shape->op == WEFT_OP_SQUARE_SUM;
-  update p = {.shape = shape, .ins = adamw ? 4 : sums ? 1 : 2, .outs = adamw ? 3 : sums ? 0 : 1, .mesh_rows = mesh->rows};
+  update p = {.shape = shape,
+              .ins = adamw  ? 4
+                     : sums ? 1
+                            : 2,
+              .outs = adamw  ? 3
+                      : sums ? 0
+                             : 1,
+              .mesh_rows = mesh->rows};
   colours taken = {0};
   p.in = chain_open(kernel, &taken, ALONG_COLUMN, false);
   chain_enters(kernel, &p.in, (uint64_t)p.ins * shape->each * mesh->rows);

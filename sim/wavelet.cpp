@@ -1,0 +1,431 @@
+// Schedules step by step, and single ops, on a mesh: operands of the schedule's tensors found or laid out, the store's
+// words brought to the edge, and what every step took written down.
+#include "sim/wavelet.h"
+
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "base/text.h"
+#include "sim/lower.h"
+
+namespace weft {
+
+static std::uint32_t columns_of(const weft_tensor &t) {
+  return t.rank ? static_cast<std::uint32_t>(t.shape[t.rank - 1]) : 1;
+}
+static std::uint32_t rows_of(const weft_tensor &t) {
+  return static_cast<std::uint32_t>(weft_tensor_elements(&t) / columns_of(t));
+}
+
+static void add(weft_wavelet_work &to, const weft_wavelet_work &from) {
+  to.kernels += from.kernels;
+  to.cycles += from.cycles;
+  to.link_hops += from.link_hops;
+  to.busy_cycles += from.busy_cycles;
+  to.elements += from.elements;
+  to.flops += from.flops;
+  if (from.sram_bytes > to.sram_bytes) to.sram_bytes = from.sram_bytes;
+}
+
+class executor {
+ public:
+  executor(const weft_schedule &schedule, const weft_wavelet_store &store)
+      : schedule_(schedule),
+        store_(store),
+        lower_(*schedule.machine, schedule.run.dtype),
+        on_mesh_(schedule.tensor_count),
+        at_edge_(schedule.tensor_count),
+        work_(schedule.step_count) {}
+
+  weft_status open(const executor *caches);
+  weft_status run(const weft_wavelet_feed &feed, weft_wavelet_outcome *out_outcome);
+  weft_status read(const char *name, float *out, std::uint64_t count) const;
+  weft_wavelet_work work(std::uint32_t step) const { return work_[step]; }
+
+ private:
+  const weft_tensor &tensor(std::uint32_t index) const { return schedule_.tensors[index]; }
+  std::uint32_t root(std::uint32_t index, std::uint32_t *out_column) const;
+  weft_status fetch(std::uint32_t index, sharded &copy, operand *out_operand);
+  weft_status put_back(std::uint32_t index, const sharded &from);
+  weft_status stored_operand(std::uint32_t index, operand *out_operand) const;
+  weft_status run_step(std::uint32_t number);
+  weft_status run_call(const weft_step &step);
+  weft_status load(const weft_step &step);
+  weft_status iterate(std::uint32_t iteration, double *out_loss);
+  void write_inputs(std::uint32_t iteration);
+  void write_input(const char *name, const std::int32_t *values);
+
+  const weft_schedule &schedule_;
+  weft_wavelet_store store_;
+  lowering lower_;
+  std::vector<sharded> on_mesh_;             // by tensor; views are in their roots
+  std::vector<std::vector<float>> at_edge_;  // by tensor: weights on their way in, gradients on their way out
+  std::vector<weft_wavelet_work> work_;      // by step
+  const weft_wavelet_feed *feed_ = nullptr;
+  weft_wavelet_scalars scalars_{};
+  std::uint32_t iteration_ = 0, tokens_ = 0;
+  double squares_ = 0;
+};
+
+std::uint32_t executor::root(std::uint32_t index, std::uint32_t *out_column) const {
+  *out_column = 0;
+  for (; tensor(index).parent != WEFT_NONE; index = tensor(index).parent)
+    *out_column += static_cast<std::uint32_t>(tensor(index).column);
+  return index;
+}
+
+static bool same_shape(const sharded &a, const sharded &b) {
+  return a.rows == b.rows && a.columns == b.columns && a.dtype == b.dtype;
+}
+
+weft_status executor::open(const executor *caches) {
+  if (schedule_.machine->kind != WEFT_MESH)
+    return weft_error(WEFT_INVALID,
+                      "the machine of the schedule is not a mesh; the wavelet level executes meshes only");
+  if (schedule_.run.systems > 1)
+    return weft_error(WEFT_INVALID, "the schedule is for %u systems; the wavelet level executes one",
+                      schedule_.run.systems);
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t) {
+    if (tensor(t).residency != WEFT_CACHE || tensor(t).parent != WEFT_NONE) continue;
+    on_mesh_[t] = lower_.lay(rows_of(tensor(t)), columns_of(tensor(t)), tensor(t).dtype);
+    for (std::uint32_t o = 0; caches && o < caches->schedule_.tensor_count; ++o) {
+      if (std::strcmp(tensor(t).name, caches->tensor(o).name) != 0 || caches->on_mesh_[o].empty()) continue;
+      if (!same_shape(on_mesh_[t], caches->on_mesh_[o]))
+        return weft_error(WEFT_INVALID, "the KV cache \"%s\" has another shape in the other schedule", tensor(t).name);
+      on_mesh_[t] = caches->on_mesh_[o];
+    }
+  }
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
+    if (tensor(t).residency == WEFT_INPUT && std::strcmp(tensor(t).name, "ids") == 0)
+      tokens_ = static_cast<std::uint32_t>(weft_tensor_elements(&tensor(t)));
+  return nullptr;
+}
+
+// ---- operands
+
+// A view's columns are taken to a layout of their own, by a kernel.
+weft_status executor::fetch(std::uint32_t index, sharded &copy, operand *out_operand) {
+  std::uint32_t column, owner = root(index, &column);
+  if (on_mesh_[owner].empty())
+    return weft_error(WEFT_INVALID, "tensor \"%s\" is read before anything wrote it", tensor(owner).name);
+  out_operand->here = &on_mesh_[owner];
+  if (owner == index) return nullptr;
+  copy = lower_.lay(rows_of(tensor(index)), columns_of(tensor(index)), on_mesh_[owner].dtype);
+  out_operand->here = &copy;
+  std::uint32_t count = copy.columns;
+  return lower_.take_columns(on_mesh_[owner], copy, [=](std::uint32_t c) -> std::int64_t {
+    return c < count ? static_cast<std::int64_t>(c) + column : -1;
+  });
+}
+
+weft_status executor::put_back(std::uint32_t index, const sharded &from) {
+  std::uint32_t column, owner = root(index, &column);
+  sharded &to = on_mesh_[owner];
+  if (to.empty()) to = lower_.lay(rows_of(tensor(owner)), columns_of(tensor(owner)), from.dtype);
+  std::uint32_t count = from.columns;
+  return lower_.take_columns(from, to, [=](std::uint32_t c) -> std::int64_t {
+    return c >= column && c < column + count ? static_cast<std::int64_t>(c) - column : -1;
+  });
+}
+
+weft_status executor::stored_operand(std::uint32_t index, operand *out_operand) const {
+  const weft_tensor &t = tensor(index);
+  float *values = store_.values(store_.context, t.parameter, t.residency);
+  if (!values)
+    return weft_error(WEFT_INVALID, "the store has nothing for tensor \"%s\" (%s)", t.name,
+                      weft_residency_name(t.residency));
+  out_operand->edge = {values, rows_of(t), columns_of(t)};
+  return nullptr;
+}
+
+static bool at_store(weft_residency residency) {
+  return residency == WEFT_STORE_PARAMETER || residency == WEFT_STORE_GRADIENT || residency == WEFT_STORE_MOMENT1 ||
+         residency == WEFT_STORE_MOMENT2;
+}
+
+// ---- steps
+
+// The weight's words are at the edge from here on, as the run's dtype has them.
+weft_status executor::load(const weft_step &step) {
+  for (int i = 0; i < 2; ++i) {
+    if (step.inputs[i] == WEFT_NONE || step.outputs[i] == WEFT_NONE) continue;
+    operand from;
+    WEFT_TRY(stored_operand(step.inputs[i], &from));
+    const weft_tensor &to = tensor(step.outputs[i]);
+    std::size_t count = static_cast<std::size_t>(from.edge.rows) * from.edge.columns;
+    std::vector<float> &words = at_edge_[step.outputs[i]];
+    std::vector<std::uint8_t> rounded(count * weft_dtype_block_bytes(to.dtype));
+    words.resize(count);
+    weft_dtype_from_f32(to.dtype, from.edge.values, rounded.data(), count);
+    weft_dtype_to_f32(to.dtype, rounded.data(), words.data(), count);
+  }
+  return nullptr;
+}
+
+weft_status executor::run_call(const weft_step &step) {
+  lowered_call call = {step.op, &step.attributes, &scalars_, step.attributes.accumulate, {}, {}};
+  sharded copies[WEFT_OP_MAX_INPUTS], results[WEFT_OP_MAX_OUTPUTS];
+  for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) {
+    std::uint32_t t = step.inputs[i];
+    if (t == WEFT_NONE) continue;
+    if (at_store(tensor(t).residency)) {
+      WEFT_TRY(stored_operand(t, &call.in[i]));
+    } else if (!at_edge_[t].empty()) {
+      call.in[i].edge = {at_edge_[t].data(), rows_of(tensor(t)), columns_of(tensor(t))};
+    } else {
+      WEFT_TRY(fetch(t, copies[i], &call.in[i]));
+    }
+  }
+  for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) {
+    std::uint32_t t = step.outputs[i];
+    if (t == WEFT_NONE || tensor(t).residency == WEFT_STORE_SCALAR) continue;
+    if (at_store(tensor(t).residency)) {
+      WEFT_TRY(stored_operand(t, &call.out[i]));
+      if (tensor(t).residency == WEFT_STORE_GRADIENT) call.accumulate = call.accumulate || iteration_ > 0;
+    } else if (tensor(t).residency == WEFT_GRADIENT) {
+      at_edge_[t].resize(weft_tensor_elements(&tensor(t)));
+      call.out[i].edge = {at_edge_[t].data(), rows_of(tensor(t)), columns_of(tensor(t))};
+    } else if (tensor(t).parent == WEFT_NONE) {
+      call.out[i].here = &on_mesh_[t];
+    } else {
+      if (call.accumulate) WEFT_TRY(fetch(t, results[i], &call.out[i]));
+      call.out[i].here = &results[i];
+    }
+  }
+  WEFT_TRY(lower_.run(call));
+  for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i)
+    if (step.outputs[i] != WEFT_NONE && call.out[i].here == &results[i])
+      WEFT_TRY(put_back(step.outputs[i], results[i]));
+  return nullptr;
+}
+
+weft_status executor::run_step(std::uint32_t number) {
+  const weft_step &step = schedule_.steps[number];
+  lower_.work = {};
+  weft_status status = nullptr;
+  bool update = step.op == WEFT_OP_ADAMW || step.op == WEFT_OP_SGD;
+  if (step.op == WEFT_OP_LOAD) {
+    status = load(step);
+  } else if (step.op != WEFT_OP_ALL_REDUCE && !(update && feed_->skip_update)) {
+    if (update && scalars_.gradient_scale <= 0) {
+      // PyTorch's clip_grad_norm_: the small number keeps a norm of zero from dividing.
+      double scale = feed_->clip_norm > 0 ? static_cast<double>(feed_->clip_norm) / (std::sqrt(squares_) + 1e-6) : 1;
+      scalars_.gradient_scale = scale < 1 ? static_cast<float>(scale) : 1.0f;
+    }
+    status = run_call(step);
+    if (step.op == WEFT_OP_SQUARE_SUM) squares_ += lower_.square_sum;
+  }
+  add(work_[number], lower_.work);
+  if (!status) return nullptr;
+  char *text = weft_step_describe(&schedule_, number);
+  status = weft_status_prefix(status, "step %u (%s): ", number, text);
+  free(text);
+  return status;
+}
+
+// ---- runs
+
+void executor::write_input(const char *name, const std::int32_t *values) {
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t) {
+    if (tensor(t).residency != WEFT_INPUT || tensor(t).slot == WEFT_NONE || std::strcmp(tensor(t).name, name) != 0)
+      continue;
+    on_mesh_[t] = lower_.lay_per_token(static_cast<std::uint32_t>(weft_tensor_elements(&tensor(t))), 1, WEFT_I32);
+    lower_.scatter(values, on_mesh_[t]);
+  }
+}
+
+void executor::write_inputs(std::uint32_t iteration) {
+  std::size_t first = static_cast<std::size_t>(iteration) * tokens_;
+  std::uint32_t per_sequence = tokens_ / schedule_.micro_batch;
+  std::vector<std::int32_t> positions(tokens_), none(tokens_, 0);
+  for (std::uint32_t i = 0; i < tokens_; ++i)
+    positions[i] = static_cast<std::int32_t>(feed_->scalars.position + i % per_sequence);
+  write_input("ids", feed_->ids + first);
+  write_input("positions", positions.data());
+  write_input("types", feed_->types ? feed_->types + first : none.data());
+  if (feed_->targets) write_input("targets", feed_->targets + first);
+}
+
+weft_status executor::iterate(std::uint32_t iteration, double *out_loss) {
+  iteration_ = iteration;
+  write_inputs(iteration);
+  bool last = iteration + 1 == schedule_.iterations;
+  std::uint32_t end = last ? schedule_.step_count : schedule_.body;
+  for (std::uint32_t s = 0; s < end; ++s) {
+    WEFT_TRY(run_step(s));
+    if (schedule_.steps[s].op != WEFT_OP_CROSS_ENTROPY) continue;
+    std::vector<float> losses(tokens_);
+    lower_.gather(on_mesh_[schedule_.steps[s].outputs[0]], losses.data());
+    for (float loss : losses) *out_loss += static_cast<double>(loss);
+  }
+  return nullptr;
+}
+
+weft_status executor::run(const weft_wavelet_feed &feed, weft_wavelet_outcome *out_outcome) {
+  feed_ = &feed;
+  scalars_ = feed.scalars;
+  scalars_.gradient_scale = 0;
+  squares_ = 0;
+  std::uint64_t targets = 0, all = static_cast<std::uint64_t>(tokens_) * schedule_.iterations;
+  for (std::uint64_t i = 0; feed.targets && i < all; ++i) targets += feed.targets[i] >= 0;
+  scalars_.loss_scale = targets ? static_cast<float>(1.0 / static_cast<double>(targets)) : 0;
+  work_.assign(schedule_.step_count, {});
+  double loss = 0;
+  for (std::uint32_t i = 0; i < schedule_.iterations; ++i) WEFT_TRY(iterate(i, &loss));
+  *out_outcome = {};
+  for (const weft_wavelet_work &w : work_) add(out_outcome->work, w);
+  out_outcome->loss = targets ? loss / static_cast<double>(targets) : 0;
+  out_outcome->gradient_norm = std::sqrt(squares_);
+  return nullptr;
+}
+
+weft_status executor::read(const char *name, float *out, std::uint64_t count) const {
+  std::vector<const char *> names;
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t) {
+    if (on_mesh_[t].empty() || on_mesh_[t].dtype == WEFT_I32) continue;
+    const sharded &m = on_mesh_[t];
+    names.push_back(tensor(t).name);
+    if (std::strcmp(tensor(t).name, name) != 0) continue;
+    if (count != static_cast<std::uint64_t>(m.rows) * m.columns)
+      return weft_error(WEFT_INVALID, "tensor \"%s\" has %u x %u values, not %llu", name, m.rows, m.columns,
+                        static_cast<unsigned long long>(count));
+    lower_.gather(m, out);
+    return nullptr;
+  }
+  const char *nearest = names.empty() ? nullptr : weft_nearest(name, names.data(), names.size());
+  return weft_error(WEFT_INVALID, "no tensor \"%s\" lies on the mesh; the nearest name is \"%s\"", name,
+                    nearest ? nearest : "(none)");
+}
+
+// ---- one op
+
+// Which operands are at the store; the others are on the mesh.
+static bool from_edge(weft_op op, int input) {
+  switch (op) {
+    case WEFT_OP_EMBED: return input == 1;
+    case WEFT_OP_LINEAR:
+    case WEFT_OP_LAYER_NORM: return input == 1 || input == 2;
+    case WEFT_OP_RMS_NORM:
+    case WEFT_OP_LINEAR_BACKWARD_INPUT: return input == 1;
+    case WEFT_OP_LAYER_NORM_BACKWARD:
+    case WEFT_OP_RMS_NORM_BACKWARD: return input == 2;
+    case WEFT_OP_STORE_GRADIENT:
+    case WEFT_OP_SQUARE_SUM:
+    case WEFT_OP_ADAMW:
+    case WEFT_OP_SGD: return true;
+    default: return false;
+  }
+}
+
+static bool to_edge(weft_op op, int output) {
+  switch (op) {
+    case WEFT_OP_LINEAR_BACKWARD_WEIGHT:
+    case WEFT_OP_EMBED_BACKWARD:
+    case WEFT_OP_STORE_GRADIENT:
+    case WEFT_OP_SQUARE_SUM:
+    case WEFT_OP_ADAMW:
+    case WEFT_OP_SGD: return true;
+    case WEFT_OP_LAYER_NORM_BACKWARD:
+    case WEFT_OP_RMS_NORM_BACKWARD: return output > 0;
+    default: return false;
+  }
+}
+
+enum class kept { block, real_per_token, integer_per_token };
+
+static kept layout_of(weft_op op, int input) {
+  switch (op) {
+    case WEFT_OP_EMBED:
+    case WEFT_OP_EMBED_BACKWARD: return input == 0 ? kept::integer_per_token : kept::block;
+    case WEFT_OP_ROPE:
+    case WEFT_OP_ROPE_BACKWARD:
+    case WEFT_OP_CROSS_ENTROPY: return input == 1 ? kept::integer_per_token : kept::block;
+    case WEFT_OP_CROSS_ENTROPY_BACKWARD:
+      return input == 1 ? kept::integer_per_token : input == 2 ? kept::real_per_token : kept::block;
+    case WEFT_OP_LAYER_NORM_BACKWARD:
+    case WEFT_OP_RMS_NORM_BACKWARD: return input == 3 ? kept::real_per_token : kept::block;
+    case WEFT_OP_ATTENTION_BACKWARD: return input == 5 ? kept::real_per_token : kept::block;
+    default: return kept::block;
+  }
+}
+
+static stored edge_of(const weft_wavelet_matrix &m) { return {static_cast<float *>(m.data), m.rows, m.columns}; }
+
+static weft_status run_op(const weft_machine &machine, weft_dtype dtype, lowered_call call,
+                          const weft_wavelet_matrix *inputs, const weft_wavelet_matrix *outputs,
+                          weft_wavelet_work *out_work) {
+  if (machine.kind != WEFT_MESH) return weft_error(WEFT_INVALID, "machine \"%s\" is not a mesh", machine.name);
+  lowering lower(machine, dtype);
+  sharded in[WEFT_OP_MAX_INPUTS], out[WEFT_OP_MAX_OUTPUTS];
+  for (int i = 0; i < WEFT_OP_MAX_INPUTS; ++i) {
+    const weft_wavelet_matrix &m = inputs[i];
+    if (!m.data) continue;
+    if (from_edge(call.op, i)) {
+      call.in[i].edge = edge_of(m);
+      continue;
+    }
+    kept how = layout_of(call.op, i);
+    in[i] = how == kept::block            ? lower.lay(m.rows, m.columns, dtype)
+            : how == kept::real_per_token ? lower.lay_per_token(m.rows, m.columns, WEFT_F32)
+                                          : lower.lay_per_token(m.rows, m.columns, WEFT_I32);
+    lower.scatter(m.data, in[i]);
+    call.in[i].here = &in[i];
+  }
+  for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) {
+    const weft_wavelet_matrix &m = outputs[i];
+    if (!m.data) continue;
+    if (to_edge(call.op, i)) {
+      call.out[i].edge = edge_of(m);
+      continue;
+    }
+    out[i] = lower.lay(m.rows, m.columns, dtype);
+    if (call.accumulate || call.op == WEFT_OP_CACHE_WRITE) lower.scatter(m.data, out[i]);
+    call.out[i].here = &out[i];
+  }
+  WEFT_TRY(lower.run(call));
+  for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i)
+    if (call.out[i].here) lower.gather(out[i], outputs[i].data);
+  if (call.op == WEFT_OP_SQUARE_SUM) *static_cast<float *>(outputs[0].data) = static_cast<float>(lower.square_sum);
+  *out_work = lower.work;
+  return nullptr;
+}
+
+}  // namespace weft
+
+struct weft_wavelet {
+  weft::executor executor;
+};
+
+extern "C" weft_status weft_wavelet_create(const weft_schedule *schedule, const weft_wavelet_store *store,
+                                           const weft_wavelet *caches, weft_wavelet **out_wavelet) {
+  std::unique_ptr<weft_wavelet> wavelet(new weft_wavelet{weft::executor(*schedule, *store)});
+  WEFT_TRY(wavelet->executor.open(caches ? &caches->executor : nullptr));
+  *out_wavelet = wavelet.release();
+  return nullptr;
+}
+
+extern "C" void weft_wavelet_destroy(weft_wavelet *wavelet) { delete wavelet; }
+
+extern "C" weft_status weft_wavelet_run(weft_wavelet *wavelet, const weft_wavelet_feed *feed,
+                                        weft_wavelet_outcome *out_outcome) {
+  return wavelet->executor.run(*feed, out_outcome);
+}
+
+extern "C" weft_status weft_wavelet_read(const weft_wavelet *wavelet, const char *tensor, float *out, uint64_t count) {
+  return wavelet->executor.read(tensor, out, count);
+}
+
+extern "C" weft_wavelet_work weft_wavelet_step_work(const weft_wavelet *wavelet, uint32_t step) {
+  return wavelet->executor.work(step);
+}
+
+extern "C" weft_status weft_wavelet_op(const weft_machine *machine, weft_dtype dtype, weft_op op,
+                                       const weft_attributes *attributes, const weft_wavelet_scalars *scalars,
+                                       bool accumulate, const weft_wavelet_matrix inputs[WEFT_OP_MAX_INPUTS],
+                                       const weft_wavelet_matrix outputs[WEFT_OP_MAX_OUTPUTS],
+                                       weft_wavelet_work *out_work) {
+  weft::lowered_call call = {op, attributes, scalars, accumulate, {}, {}};
+  return weft::run_op(*machine, dtype, call, inputs, outputs, out_work);
+}
