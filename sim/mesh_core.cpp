@@ -87,8 +87,8 @@ static void operation_done(mesh_state &m, row &b, std::uint32_t where, std::uint
 static std::uint32_t quick_result(const operation &o, std::uint32_t wavelet, std::uint32_t other) {
   if (o.how == operation::quick::move) return o.from ? other : wavelet;
   float a, b;
-  __builtin_memcpy(&a, o.sink_is_b || !o.sink ? &other : &wavelet, sizeof a);
-  __builtin_memcpy(&b, o.sink_is_b || !o.sink ? &wavelet : &other, sizeof b);
+  __builtin_memcpy(&a, o.sink_is_b || !o.has_sink ? &other : &wavelet, sizeof a);
+  __builtin_memcpy(&b, o.sink_is_b || !o.has_sink ? &wavelet : &other, sizeof b);
   float result = o.how == operation::quick::add ? a + b : o.how == operation::quick::subtract ? a - b : a * b;
   std::uint32_t bits;
   __builtin_memcpy(&bits, &result, sizeof bits);
@@ -96,8 +96,8 @@ static std::uint32_t quick_result(const operation &o, std::uint32_t wavelet, std
 }
 
 // The same as advance, for what prepare_quick has found to be common.
-static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, operation &o) {
-  ring *sink = o.sink, *lane = o.lane;
+static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, operation &o, ring *sink) {
+  ring *lane = o.lane;
   while (o.element < o.count) {
     std::uint64_t when = o.free_at;
     word *w = nullptr;
@@ -138,7 +138,7 @@ static void advance(mesh_state &m, row &b, std::uint32_t where, std::uint8_t num
   core &c = m.cores[where];
   operation &o = m.operations[c.first_operation + number];
   if (o.how != operation::quick::none) {
-    advance_quick(m, b, where, number, o);
+    advance_quick(m, b, where, number, o, o.sink);
     return;
   }
   const weft_instruction &i = *o.instruction;
@@ -217,6 +217,7 @@ static void start_operation(mesh_state &m, row &b, std::uint32_t where, const we
       return;
     }
     sink.reader = number;
+    sink.route = c.first_operation + number;
   }
   if (k.width == 1) prepare_quick(m, c, o);
   advance(m, b, where, number);
@@ -537,10 +538,13 @@ static void dispatch(mesh_state &m, row &b, std::uint32_t where, cycle t) {
 
 // ---- what the fabric and the wheel tell ----
 
-void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot) {
-  ring &sink = m.sink(m.index(router, slot));
+void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &sink) {
   if (sink.reader != nobody) {
-    advance(m, b, router, sink.reader);
+    operation &o = m.operations[sink.route];
+    if (o.how != operation::quick::none)
+      advance_quick(m, b, router, sink.reader, o, &sink);
+    else
+      advance(m, b, router, sink.reader);
     return;
   }
   core &c = m.cores[router];

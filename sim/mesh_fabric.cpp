@@ -24,7 +24,7 @@ void activate_router(mesh_state &m, row &b, std::uint32_t router) {
 }
 
 static gate gate_at(const ring &lane, cycle t) {
-  gate g = unpacked(__atomic_load_n(&lane.gate, __ATOMIC_ACQUIRE));
+  gate g = unpacked(lane.gate);
   if (g.switched == t) {
     g.from = g.from_before;
     g.closed = true;
@@ -44,7 +44,7 @@ static void close_behind(ring &lane, std::uint32_t bits) {
   if ((bits & 0xffff) != 0 || (bits >> 16) == 0) return;
   gate g = unpacked(lane.gate);
   g.closed = true;
-  __atomic_store_n(&lane.gate, packed(g), __ATOMIC_RELEASE);
+  lane.gate = packed(g);
 }
 
 void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, std::uint32_t bits, cycle ready,
@@ -85,12 +85,14 @@ static channel_state *channel_out(mesh_state &m, std::uint32_t router, std::uint
   return channel >= 0 && off_mesh(m, router, port) ? &m.channels[static_cast<std::size_t>(channel)] : nullptr;
 }
 
-static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port, cycle t) {
+static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port, cycle t, ring **out_lane) {
+  *out_lane = nullptr;
   if (channel_state *out = channel_out(m, router, slot, port)) {
     if (out->done == out->count) return obstacle::will_be_told;  // never: more words than the channel carries
     return out->free_at <= static_cast<double>(t) ? obstacle::none : obstacle::poll;
   }
   ring &lane = m.lane(m.index(neighbour(m, router, port), slot));
+  *out_lane = &lane;
   gate g = gate_at(lane, t);
   bool open = lane.route != 0 && g.from == opposite[port] && !g.closed;
   if (open && has_room(m, lane, m.lane_room, t, true)) return obstacle::none;
@@ -100,8 +102,7 @@ static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot
   return obstacle::will_be_told;
 }
 
-static obstacle ask_ramp(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle t) {
-  ring &sink = m.sink(m.index(router, slot));
+static obstacle ask_ramp(mesh_state &m, row &b, std::uint32_t router, cycle t, ring &sink) {
   if (has_room(m, sink, m.sink_room, t, false)) return obstacle::none;
   std::uint32_t before = sink.tail - m.sink_room;
   if (before < sink.head) {  // taken, at a cycle to come: that is when there is room
@@ -112,13 +113,25 @@ static obstacle ask_ramp(mesh_state &m, row &b, std::uint32_t router, std::uint3
   return obstacle::will_be_told;
 }
 
-static obstacle ask(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, std::uint32_t to, cycle t) {
+// Where a word goes: the ring behind every port of its position, nullptr for a channel.
+struct ways {
+  ring *at[WEFT_PORTS];
+};
+
+static obstacle ask(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, std::uint32_t to, cycle t,
+                    ways &out_ways) {
   for (std::uint32_t left = to; left != 0; left &= left - 1) {
     int port = __builtin_ctz(left);
-    if (m.link_step > 256 && port != WEFT_RAMP &&
-        m.link_free[router * 4ull + static_cast<unsigned>(port)] >= (t + 1) * 256ull)
-      return obstacle::busy_port;
-    obstacle o = port == WEFT_RAMP ? ask_ramp(m, b, router, slot, t) : ask_link(m, router, slot, port, t);
+    obstacle o;
+    if (port == WEFT_RAMP) {
+      ring &sink = m.sink(m.index(router, slot));
+      out_ways.at[port] = &sink;
+      o = ask_ramp(m, b, router, t, sink);
+    } else {
+      if (m.link_step > 256 && m.link_free[router * 4ull + static_cast<unsigned>(port)] > t * 256ull)
+        return obstacle::busy_port;
+      o = ask_link(m, router, slot, port, t, &out_ways.at[port]);
+    }
     if (o != obstacle::none) return o;
   }
   return obstacle::none;
@@ -150,8 +163,23 @@ static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router,
   if (next == route.position_count) next = route.ring ? 0 : g.position;
   gate moved = {route.positions[next].from, g.from, false, next, t};
   lane.to = route.positions[next].to;
-  __atomic_store_n(&lane.gate, packed(moved), __ATOMIC_RELEASE);
+  lane.gate = packed(moved);
   tell_feeders(m, b, lane, router, slot, t, true);
+}
+
+// What enters from now on comes from the new port; what is inside leaves by the old ones (pass_on).
+bool advance_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
+  gate g = unpacked(lane.gate);
+  if (lane.advance != 0 || g.closed || (g.switched == t && t > 0)) {
+    lane.core_waits = true;
+    return false;
+  }
+  std::uint8_t to = lane.to;
+  move_switch(m, b, lane, router, slot, t);
+  if (lane.head == lane.tail) return true;
+  lane.to = to;
+  lane.advance = 1u << ((lane.tail - 1) & (m.ring_size - 1));
+  return true;
 }
 
 // Payload of a control wavelet: routers to skip in the low half, routers to move in the high half.
@@ -162,36 +190,35 @@ static std::uint32_t after_router(std::uint32_t bits, bool *out_moves) {
   return moves > 0 ? (moves - 1) << 16 : 0;
 }
 
-static void send_link(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, int port, std::uint8_t from,
-                      std::uint32_t bits, bool control, cycle t) {
+static void send_link(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, int port, ring *lane,
+                      std::uint8_t from, std::uint32_t bits, bool control, cycle t) {
   if (m.options.count_links) ++m.link_counts[router * 5ull + static_cast<unsigned>(port)];
   ++b.sum.link_hops;
   if (m.link_step > 256) {
-    // Fractions carry over: at 9/8 cycles per word eight words leave in nine cycles.
     std::uint64_t &free_at = m.link_free[router * 4ull + static_cast<unsigned>(port)];
-    free_at = (free_at > t * 256 ? free_at : t * 256) + m.link_step;
+    free_at = (free_at > t * 256ull ? free_at : t * 256ull) + m.link_step;
   }
-  if (channel_state *out = channel_out(m, router, slot, port)) {
+  if (!lane) {
+    channel_state *out = channel_out(m, router, slot, port);
     if (!control) out->room[out->done++] = bits;
     out->free_at = static_cast<double>(t) + out->channel->cycles_per_word;
     return;
   }
   cycle ready = t + m.hop;
   if (m.turn > 0 && from != WEFT_RAMP && from % 2 != port % 2) ready += m.turn;
-  std::uint32_t next = neighbour(m, router, port);
-  enter(m, row_at(b, port), next, slot, m.lane(m.index(next, slot)), bits, ready, control);
+  enter(m, row_at(b, port), neighbour(m, router, port), slot, *lane, bits, ready, control);
 }
 
-static void send_ramp(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, std::uint32_t bits, bool control,
-                      cycle t) {
+static void send_ramp(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &sink, std::uint32_t bits,
+                      bool control, cycle t) {
   if (m.options.count_links) ++m.link_counts[router * 5ull + WEFT_RAMP];
   ++b.sum.ramp_hops;
   if (control) {
     control_arrived(m, b, router, slot, t + m.ramp);
     return;
   }
-  put(m, m.sink(m.index(router, slot)), bits, t + m.ramp, false);
-  word_arrived(m, b, router, slot);
+  put(m, sink, bits, t + m.ramp, false);
+  word_arrived(m, b, router, slot, sink);
 }
 
 static void observe(mesh_state &m, std::uint32_t router, std::uint32_t slot, std::uint32_t to, std::uint32_t bits,
@@ -207,14 +234,15 @@ static void observe(mesh_state &m, std::uint32_t router, std::uint32_t slot, std
 }
 
 // The word at the head of a lane leaves through all ports of the position.
-static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
-  std::uint32_t place = 1u << (lane.head & (m.ring_size - 1)), to = lane.to;
+static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t,
+                    const ways &by) {
+  std::uint32_t to = lane.to;
   word &w = m.at(lane, lane.head);
   std::uint32_t bits = w.bits;
-  bool control = (lane.control & place) != 0, moves = false;
-  std::uint8_t from = unpacked(lane.gate).from;
-  __atomic_store_n(&w.time, t, __ATOMIC_RELAXED);
-  __atomic_store_n(&lane.head, lane.head + 1, __ATOMIC_RELEASE);
+  bool control = lane.control != 0 && (lane.control & 1u << (lane.head & (m.ring_size - 1))) != 0, moves = false;
+  std::uint8_t from = static_cast<std::uint8_t>(lane.gate);
+  w.time = t;
+  ++lane.head;
   if (m.options.observer) observe(m, router, slot, to, bits, control, t);
   if (control) {
     bits = after_router(bits, &moves);
@@ -224,9 +252,9 @@ static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std
   for (std::uint32_t left = to; left != 0; left &= left - 1) {
     int port = __builtin_ctz(left);
     if (port == WEFT_RAMP)
-      send_ramp(m, b, router, slot, bits, control, t);
+      send_ramp(m, b, router, slot, *by.at[port], bits, control, t);
     else
-      send_link(m, b, router, slot, port, from, bits, control, t);
+      send_link(m, b, router, slot, port, by.at[port], from, bits, control, t);
   }
   if (moves) move_switch(m, b, lane, router, slot, t);
 }
@@ -253,10 +281,11 @@ static bool move_router(mesh_state &m, row &b, std::uint32_t router, cycle t) {
       awake = true;
       continue;
     }
-    obstacle o = ask(m, b, router, slot, lane.to, t);
+    ways by;
+    obstacle o = ask(m, b, router, slot, lane.to, t, by);
     if (o == obstacle::none) {
       used |= lane.to;
-      pass_on(m, b, lane, router, slot, t);
+      pass_on(m, b, lane, router, slot, t, by);
       b.sum.last = t;
       awake = true;
       if (lane.head == lane.tail) m.occupied[router] &= ~(1u << slot);

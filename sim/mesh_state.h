@@ -74,15 +74,16 @@ struct ring {
   std::uint32_t head, tail;  // words taken and put so far
   std::uint64_t gate;        // lanes: see gate_of
   std::uint32_t control;     // which places hold control wavelets
-  std::uint32_t route;       // lanes: index + 1 in the kernel's routes, 0: none
+  std::uint32_t route;       // lanes: index + 1 in the kernel's routes, 0: none; sinks: index of the reader's operation
   std::uint8_t to;           // lanes: ports of the current position
   bool upstream_waits;       // the router that feeds this lane sleeps until there is room
   bool core_waits;           // lanes: an operation of the router's own core sleeps until there is room
   std::uint8_t reader;       // sinks: the operation that takes the words, or nobody
+  std::uint32_t advance;     // lanes: the place of the word behind which ADVANCE has moved the switch, while it is inside
 };
 static_assert(sizeof(ring) == 32);
 
-// What others ask about a lane, in one piece: they may be on another thread.
+// What others ask about a lane, in one piece.
 struct gate {
   std::uint8_t from, from_before;  // ports; before: in the cycle of `switched`
   bool closed;                     // a control wavelet that will switch this router is inside: nothing enters behind it
@@ -99,24 +100,28 @@ inline gate unpacked(std::uint64_t bits) {
           static_cast<std::uint8_t>(bits >> 24), static_cast<cycle>(bits >> 32)};
 }
 
-// An operation under way that takes or gives wavelets. Number 0 of a core is its own, 1 + m that of microthread m.
-struct operation {
-  const weft_instruction *instruction;  // nullptr: free
-  std::uint32_t element, count;
-  std::uint64_t free_at;  // when the next element may begin, in 1/256 cycles
-  std::uint32_t step;     // between elements, in 1/256 cycles
-  cycle began;
-  std::uint64_t waited_receive, waited_send;  // in 1/256 cycles
-
+// An operation under way that takes or gives wavelets. Number 0 of a core is its own, 1 + m that of microthread m. What
+// every word touches comes first and fills one cache line.
+struct alignas(64) operation {
   // The common operations on 32-bit values, one word per element, by pointers; quick::none: by compute().
   enum class quick : std::uint8_t { none, move, add, subtract, multiply } how;
-  std::uint8_t sink_is_b;  // of the two sources the wavelet is the second
-  std::uint32_t out_slot;
-  ring *sink, *lane;                      // nullptr: none
-  std::uint32_t *to;                      // nullptr: into the lane
-  const std::uint32_t *from;              // nullptr: no source but the sink
-  std::ptrdiff_t to_stride, from_stride;  // words
+  bool has_sink, sink_is_b;  // of the two sources the wavelet is the second
+  std::uint8_t out_slot;
+  std::uint32_t step;  // between elements, in 1/256 cycles
+  std::uint32_t element, count;
+  std::uint64_t free_at;                // when the next element may begin, in 1/256 cycles
+  std::uint32_t *to;                    // nullptr: into the lane
+  const std::uint32_t *from;            // nullptr: no source but the sink
+  std::int32_t to_stride, from_stride;  // words
+  ring *lane;                           // nullptr: none
+  std::uint64_t waited_receive;         // in 1/256 cycles
+
+  const weft_instruction *instruction;  // nullptr: free
+  ring *sink;
+  std::uint64_t waited_send;
+  cycle began;
 };
+static_assert(sizeof(operation) == 128);
 
 enum class doing : std::uint8_t { nothing, dispatching, running, operating, waiting, stopped };
 
@@ -249,8 +254,8 @@ struct mesh_state {
 inline bool has_room(mesh_state &m, ring &r, std::uint32_t room, cycle t, bool strictly) {
   if (r.tail < room) return true;
   std::uint32_t before = r.tail - room;
-  if (before >= __atomic_load_n(&r.head, __ATOMIC_ACQUIRE)) return false;
-  cycle left = __atomic_load_n(&m.at(r, before).time, __ATOMIC_RELAXED);
+  if (before >= r.head) return false;
+  cycle left = m.at(r, before).time;
   return strictly ? left < t : left <= t;
 }
 
@@ -275,8 +280,11 @@ void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring
            bool control);
 bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when);
 
+// ADVANCE at the core of the lane; false: an earlier one is still pending.
+bool advance_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t);
+
 // mesh_core.cpp
-void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot);
+void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &sink);
 void control_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle ready);
 void handle(mesh_state &m, row &b, const event &e, cycle t);
 void start_cores(mesh_state &m, row &b);

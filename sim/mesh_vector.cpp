@@ -324,17 +324,18 @@ void prepare_quick(mesh_state &m, const core &c, operation &o) {
   if (!plain(s) || !plain(to)) return;
   std::uint32_t where = static_cast<std::uint32_t>(&c - m.cores.data());
   if (wavelet) o.sink = &m.sink(m.index(where, m.slot_of[wavelet->index]));
+  o.has_sink = wavelet != nullptr;
   o.sink_is_b = wavelet == &i.b;
   if (to.kind == WEFT_MEMORY) {
     o.to = reinterpret_cast<std::uint32_t *>(to.base) + to.offset;
-    o.to_stride = to.stride;
+    o.to_stride = static_cast<std::int32_t>(to.stride);
   } else {
     o.out_slot = m.slot_of[i.to.index];
     o.lane = &m.lane(m.index(where, o.out_slot));
   }
   if (s.kind == WEFT_MEMORY) {
     o.from = reinterpret_cast<const std::uint32_t *>(s.base) + s.offset;
-    o.from_stride = s.stride;
+    o.from_stride = static_cast<std::int32_t>(s.stride);
   } else if (s.kind == WEFT_CONSTANT) {
     o.from = &other->bits;
   }
