@@ -8,13 +8,11 @@
 
 // clang-format off
 const char *const weft_kernel_words[] = {
-    "abs", "activate", "again", "all", "and", "as", "async", "at", "bf16", "bits", "block", "blocked", "by", "ceil",
-    "channel", "clock", "colour", "columns", "control", "cos", "dot", "each", "east", "else", "end", "every", "exp", "f16",
-    "f32", "floor", "for", "greatest", "i32", "if", "in", "inf", "input", "into", "kernel", "log", "log2", "loop",
-    "map", "max", "mesh", "min", "move", "nan", "north", "not", "on", "or", "otherwise", "out", "output", "packed",
-    "parameter", "pi", "program", "ramp", "receive", "require", "round", "route", "rows", "rsqrt", "send", "sin", "skew",
-    "skip", "south", "sqrt", "start", "step", "stop", "sum", "switch", "tanh", "task", "then", "to", "unblock", "wait",
-    "wavelet", "west", "when", "words"};
+    "abs", "activate", "all", "and", "as", "async", "bf16", "bits", "block", "ceil", "channel", "clock", "colour",
+    "cos", "dot", "each", "else", "end", "exp", "f16", "f32", "floor", "for", "greatest", "i32", "if", "input",
+    "kernel", "log", "log2", "loop", "map", "max", "mesh", "min", "not", "or", "otherwise", "output", "parameter",
+    "program", "receive", "require", "round", "route", "rsqrt", "send", "sin", "sqrt", "stop", "sum", "switch",
+    "tanh", "task", "then", "unblock", "wait", "when"};
 // clang-format on
 const uint32_t weft_kernel_word_count = sizeof weft_kernel_words / sizeof *weft_kernel_words;
 

@@ -1,6 +1,5 @@
 #include "tests/kernel/sample.h"
 
-
 static const weft_operand nothing = {.kind = WEFT_ABSENT, .offset_register = WEFT_NOTHING};
 
 static void add_control(weft_kernel *k, uint32_t p) {
