@@ -128,7 +128,7 @@ static obstacle ask(mesh_state &m, row &b, std::uint32_t router, std::uint32_t s
       out_ways.at[port] = &sink;
       o = ask_ramp(m, b, router, t, sink);
     } else {
-      if (m.link_step > 256 && m.link_free[router * 4ull + static_cast<unsigned>(port)] > t * 256ull)
+      if (m.link_step > 256 && m.link_free[router * 4ull + static_cast<unsigned>(port)] >= (t + 1) * 256ull)
         return obstacle::busy_port;
       o = ask_link(m, router, slot, port, t, &out_ways.at[port]);
     }
