@@ -167,21 +167,6 @@ static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router,
   tell_feeders(m, b, lane, router, slot, t, true);
 }
 
-// What enters from now on comes from the new port; what is inside leaves by the old ones (pass_on).
-bool advance_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
-  gate g = unpacked(lane.gate);
-  if (lane.advance != 0 || g.closed || (g.switched == t && t > 0)) {
-    lane.core_waits = true;
-    return false;
-  }
-  std::uint8_t to = lane.to;
-  move_switch(m, b, lane, router, slot, t);
-  if (lane.head == lane.tail) return true;
-  lane.to = to;
-  lane.advance = 1u << ((lane.tail - 1) & (m.ring_size - 1));
-  return true;
-}
-
 // Payload of a control wavelet: routers to skip in the low half, routers to move in the high half.
 static std::uint32_t after_router(std::uint32_t bits, bool *out_moves) {
   std::uint32_t skip = bits & 0xffff, moves = bits >> 16;
@@ -259,49 +244,138 @@ static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std
   if (moves) move_switch(m, b, lane, router, slot, t);
 }
 
+// ---- the common case: data, no channels, links of one word per cycle ----
+
+// What does not change during a sweep, where the compiler can see that it does not.
+struct fixed {
+  char *lanes, *sinks;
+  std::size_t stride;
+  std::uint32_t mask, slots, lane_room, sink_room;
+  cycle hop, ramp;
+  std::uint32_t *occupied, *counts;  // counts: nullptr where nobody wants them
+  std::int64_t next_router[WEFT_RAMP];
+  bool simple;
+};
+
+static fixed fixed_of(mesh_state &m) {
+  std::int64_t columns = m.columns;
+  return {m.lanes.data(),
+          m.sinks.data(),
+          m.ring_stride,
+          m.ring_size - 1,
+          m.slots,
+          m.lane_room,
+          m.sink_room,
+          m.hop,
+          m.ramp,
+          m.occupied.data(),
+          m.options.count_links ? m.link_counts.data() : nullptr,
+          {-columns, 1, columns, -1},
+          m.link_step == 256 && m.turn == 0 && m.channels.empty() && !m.options.observer};
+}
+
+static ring *ring_at(char *rings, const fixed &f, std::size_t index) {
+  return reinterpret_cast<ring *>(rings + index * f.stride);
+}
+static word *words_of(ring *r) { return reinterpret_cast<word *>(r + 1); }
+
+// Has the place for one more word been left before cycle t?
+static bool left_before(const fixed &f, ring *r, std::uint32_t room, cycle t) {
+  if (r->tail < room) return true;
+  std::uint32_t before = r->tail - room;
+  return before < r->head && words_of(r)[before & f.mask].time < t;
+}
+
+static void append(const fixed &f, ring *r, std::uint32_t bits, cycle ready) {
+  std::uint32_t place = r->tail++ & f.mask;
+  words_of(r)[place] = {bits, ready};
+  if (r->control) r->control &= ~(1u << place);
+}
+
+// As ask and pass_on. False: not the common case, or something is in the way; nothing has been done then.
+static bool pass_quickly(mesh_state &m, const fixed &f, row &b, ring *lane, std::uint32_t router, std::uint32_t slot,
+                         cycle t) {
+  if (lane->control != 0) return false;
+  std::uint32_t to = lane->to;
+  std::size_t here = static_cast<std::size_t>(router) * f.slots + slot;
+  ring *sink = ring_at(f.sinks, f, here);
+  if ((to & 1u << WEFT_RAMP) && !left_before(f, sink, f.sink_room, t + 1)) return false;
+  for (std::uint32_t left = to & 15u; left != 0; left &= left - 1) {
+    int port = __builtin_ctz(left);
+    std::int64_t way = f.next_router[port] * static_cast<std::int64_t>(f.slots * f.stride);
+    ring *next = reinterpret_cast<ring *>(reinterpret_cast<char *>(lane) + way);
+    bool open = (next->gate & 0x00ff00ffu) == opposite[port] && static_cast<cycle>(next->gate >> 32) != t;
+    if (!open || !left_before(f, next, f.lane_room, t)) return false;
+  }
+  word &w = words_of(lane)[lane->head & f.mask];
+  std::uint32_t bits = w.bits;
+  w.time = t;
+  ++lane->head;
+  if (lane->upstream_waits || lane->core_waits) tell_feeders(m, b, *lane, router, slot, t, false);
+  for (std::uint32_t left = to & 15u; left != 0; left &= left - 1) {
+    int port = __builtin_ctz(left);
+    std::int64_t way = f.next_router[port] * static_cast<std::int64_t>(f.slots * f.stride);
+    append(f, reinterpret_cast<ring *>(reinterpret_cast<char *>(lane) + way), bits, t + f.hop);
+    auto next = static_cast<std::uint32_t>(router + f.next_router[port]);
+    f.occupied[next] |= 1u << slot;
+    activate_router(m, row_at(b, port), next);
+    if (f.counts) ++f.counts[router * 5ull + static_cast<unsigned>(port)];
+    ++b.sum.link_hops;
+  }
+  if (to & 1u << WEFT_RAMP) {
+    append(f, sink, bits, t + f.ramp);
+    if (f.counts) ++f.counts[router * 5ull + WEFT_RAMP];
+    ++b.sum.ramp_hops;
+    word_arrived(m, b, router, slot, *sink);
+  }
+  return true;
+}
+
 // Colours take turns: the slot with which a router begins moves on with every cycle.
-static std::uint32_t first_slot(const mesh_state &m, cycle t) { return m.slots > 1 ? t % m.slots : 0; }
+static std::uint32_t first_slot(const fixed &f, cycle t) { return f.slots > 1 ? t % f.slots : 0; }
 
 // False: the router may sleep until somebody tells it.
-static bool move_router(mesh_state &m, row &b, std::uint32_t router, cycle t) {
-  std::uint32_t waiting = m.occupied[router], used = 0, begin = first_slot(m, t);
+static bool move_router(mesh_state &m, const fixed &f, row &b, std::uint32_t router, cycle t) {
+  std::uint32_t rotated = f.occupied[router], used = 0, begin = first_slot(f, t);
+  if (begin > 0) rotated = (rotated >> begin) | (rotated << (f.slots - begin));
+  if (f.slots > 1) rotated &= (1u << f.slots) - 1;
   bool awake = false;
-  std::uint32_t rotated = waiting;
-  if (begin > 0) rotated = (waiting >> begin) | (waiting << (m.slots - begin));
-  rotated &= (1u << m.slots) - 1;
   for (; rotated != 0; rotated &= rotated - 1) {
     std::uint32_t slot = static_cast<std::uint32_t>(__builtin_ctz(rotated)) + begin;
-    if (slot >= m.slots) slot -= m.slots;
-    ring &lane = m.lane(m.index(router, slot));
-    if (m.at(lane, lane.head).time > t || unpacked(lane.gate).switched == t) {
+    if (slot >= f.slots) slot -= f.slots;
+    ring *lane = ring_at(f.lanes, f, static_cast<std::size_t>(router) * f.slots + slot);
+    if (words_of(lane)[lane->head & f.mask].time > t || static_cast<cycle>(lane->gate >> 32) == t ||
+        (lane->to & used) != 0) {
       awake = true;
       continue;
     }
-    if ((lane.to & used) != 0) {
-      awake = true;
-      continue;
+    bool passed = f.simple && pass_quickly(m, f, b, lane, router, slot, t);
+    if (!passed) {
+      ways by;
+      obstacle o = ask(m, b, router, slot, lane->to, t, by);
+      if (o != obstacle::none) {
+        awake = awake || o != obstacle::will_be_told;
+        continue;
+      }
+      used |= lane->to;
+      pass_on(m, b, *lane, router, slot, t, by);
+    } else {
+      used |= lane->to;
     }
-    ways by;
-    obstacle o = ask(m, b, router, slot, lane.to, t, by);
-    if (o == obstacle::none) {
-      used |= lane.to;
-      pass_on(m, b, lane, router, slot, t, by);
-      b.sum.last = t;
-      awake = true;
-      if (lane.head == lane.tail) m.occupied[router] &= ~(1u << slot);
-    } else if (o != obstacle::will_be_told) {
-      awake = true;
-    }
+    awake = true;
+    if (lane->head == lane->tail) f.occupied[router] &= ~(1u << slot);
+    b.sum.last = t;
   }
-  return awake && m.occupied[router] != 0;
+  return awake && f.occupied[router] != 0;
 }
 
 void move_words(mesh_state &m, row &b, cycle t) {
+  const fixed f = fixed_of(m);
   b.any_active = false;
   for (std::size_t w = 0; w < b.active.size(); ++w) {
     for (std::uint64_t left = b.active[w]; left != 0; left &= left - 1) {
       unsigned bit = static_cast<unsigned>(__builtin_ctzll(left));
-      if (!move_router(m, b, b.first + static_cast<std::uint32_t>(w * 64 + bit), t)) b.active[w] &= ~(1ull << bit);
+      if (!move_router(m, f, b, b.first + static_cast<std::uint32_t>(w * 64 + bit), t)) b.active[w] &= ~(1ull << bit);
     }
     if (b.active[w] != 0) b.any_active = true;
   }
