@@ -80,9 +80,9 @@ static void loss_ops(grid *g, weft_dtype dtype) {
 
 // Scores per row grow with the sequence, so sequences are what varies; small networks have narrow heads.
 static void attention_ops(grid *g, weft_dtype dtype) {
-  static const uint32_t shapes[][4] = {
-      {1, 64, 4, 64},    {4, 64, 12, 64}, {1, 256, 12, 64}, {4, 256, 12, 64},
-      {1, 1024, 12, 64}, {4, 64, 4, 32},  {4, 256, 4, 32}};  // batch, tokens, heads, their width
+  static const uint32_t shapes[][4] = {{1, 64, 4, 64},   {4, 64, 12, 64},   {1, 256, 12, 64},
+                                       {4, 256, 12, 64}, {1, 1024, 12, 64}, {4, 64, 4, 32},
+                                       {4, 256, 4, 32},  {16, 64, 4, 32}};  // batch, tokens, heads, their width
   static const uint32_t depths[] = {64, 512, 2048};
   for (size_t s = 0; s < COUNT(shapes); ++s)
     for (int backward = 0; backward < 2; ++backward) {

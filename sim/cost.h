@@ -54,9 +54,8 @@ struct step_costs {
 double chunk_share(const weft_schedule &schedule, const weft_step &step, std::uint32_t index);
 
 // Costs of every step, in order of number. machine.layer_seconds is charged to the first compute step of each
-// (layer, phase, recomputed) of a block, in the first iteration only: it stands for what a step costs whatever its
-// batch (CS-2, BERT-large: 0.131 s + 84.5 us x batch, where the batch is cut into more and more micro-batches), so it
-// cannot grow with the number of iterations.
+// (layer, phase, recomputed) of a block, in the first iteration only: it stands for what a host does once per training
+// step to set a layer up; what every iteration repeats (fill, drain, latencies) has costs of its own.
 std::vector<step_costs> cost_schedule(const weft_schedule &schedule);
 
 // One portion of one step, without layer_seconds.
