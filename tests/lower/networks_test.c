@@ -40,8 +40,7 @@ static golden open_golden(const char *name, const char *machine) {
   g.ids = weft_allocate(ids.bytes);
   g.targets = weft_allocate(ids.bytes);
   memcpy(g.ids, ids.data, ids.bytes);
-  for (uint32_t i = 0; i < g.batch * g.sequence; ++i)
-    g.targets[i] = (i + 1) % g.sequence == 0 ? -1 : g.ids[i + 1];
+  for (uint32_t i = 0; i < g.batch * g.sequence; ++i) g.targets[i] = (i + 1) % g.sequence == 0 ? -1 : g.ids[i + 1];
   weft_checkpoint_close(values);
   free(file);
   free(weights);
@@ -94,8 +93,8 @@ static weft_store *open_store(const golden *g) {
 }
 
 static void say(const char *network, const char *what, const golden *g, const weft_wavelet_work *work, double error) {
-  print_message("%s %s on %ux%u cores: %llu kernels, %llu cycles, %.1f MFLOP, %llu bytes of SRAM, error %.1e\n", network,
-                what, g->machine->mesh.columns, g->machine->mesh.rows, (unsigned long long)work->kernels,
+  print_message("%s %s on %ux%u cores: %llu kernels, %llu cycles, %.1f MFLOP, %llu bytes of SRAM, error %.1e\n",
+                network, what, g->machine->mesh.columns, g->machine->mesh.rows, (unsigned long long)work->kernels,
                 (unsigned long long)work->cycles, work->flops * 1e-6, (unsigned long long)work->sram_bytes, error);
 }
 
@@ -158,7 +157,262 @@ static void test_gpt2_prefill(void **state) {
   check_prefill("tiny-gpt2", "mesh:16x12 sram:48KiB clock:850MHz");
 }
 
+// ---- a training step
+
+// Adam divides a gradient by its own size, so that what is left of a small one after rounding decides where its weight
+// goes. Whether the promised error of a gradient moves the first step by more than the promised error of the weight.
+// Gradients that are exactly 0 (of words that did not occur) are no accidents.
+static bool accident(double gradient, double error_of_gradient, double error_of_weight) {
+  const weft_update update = weft_update_default();
+  double epsilon = (double)update.epsilon, most = gradient + error_of_gradient, least = gradient - error_of_gradient;
+  double moves = most / (fabs(most) + epsilon) - least / (fabs(least) + epsilon);
+  return (double)update.learning_rate * moves > error_of_weight;
+}
+
+typedef struct pair_of_stores {
+  weft_store *ours, *theirs;
+  uint32_t parameters;
+  double clipping;  // factor on gradients
+  uint64_t elements, left_out;
+} pair_of_stores;
+
+// Of one parameter's gradient, weight or moment: largest difference over the largest value, which counts as no less
+// than `floor`.
+static double compare_stored(pair_of_stores *s, uint32_t parameter, weft_residency which, double floor) {
+  weft_view view = weft_store_parameter(s->theirs, parameter);
+  uint64_t count = view.rows * view.columns;
+  const float *left = values_of(s->ours, parameter, which), *right = values_of(s->theirs, parameter, which);
+  const float *gradient = values_of(s->theirs, parameter, WEFT_STORE_GRADIENT);
+  double worst = 0, largest = floor, steepest = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    steepest = fmax(steepest, s->clipping * fabs((double)gradient[i]));
+    largest = fmax(largest, fabs((double)right[i]));
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    double error = fabs((double)left[i] - (double)right[i]);
+    ++s->elements;
+    if (which == WEFT_STORE_PARAMETER && gradient[i] != 0 &&
+        accident(s->clipping * (double)gradient[i], rounding * steepest, rounding * largest)) {
+      ++s->left_out;
+    } else if (!(error <= worst)) {
+      worst = error;
+    }
+  }
+  return worst / largest;
+}
+
+static double steepest_gradient(weft_store *store, uint32_t parameters) {
+  double steepest = 0;
+  for (uint32_t p = 0; p < parameters; ++p) {
+    weft_view view = weft_store_parameter(store, p);
+    const float *gradient = values_of(store, p, WEFT_STORE_GRADIENT);
+    for (uint64_t i = 0; i < view.rows * view.columns; ++i) steepest = fmax(steepest, fabs((double)gradient[i]));
+  }
+  return steepest;
+}
+
+static double compare_all(pair_of_stores *s, weft_residency which) {
+  double worst = 0, steepest = steepest_gradient(s->theirs, s->parameters);
+  double floor = which == WEFT_STORE_GRADIENT ? 1e-3 * steepest : which == WEFT_STORE_PARAMETER ? 1e-2 : 0;
+  if (which == WEFT_STORE_MOMENT1) floor = 1e-4 * s->clipping * steepest;
+  if (which == WEFT_STORE_MOMENT2) floor = 1e-6 * s->clipping * steepest * s->clipping * steepest;
+  for (uint32_t p = 0; p < s->parameters; ++p) {
+    double error = compare_stored(s, p, which, floor);
+    if (!(error <= worst)) worst = error;
+  }
+  return worst;
+}
+
+// Few weights may be left to accident.
+static void compare_weights(pair_of_stores *s) {
+  s->elements = s->left_out = 0;
+  expect("weights", compare_all(s, WEFT_STORE_PARAMETER));
+  print_message("  of %llu weights %llu left out\n", (unsigned long long)s->elements, (unsigned long long)s->left_out);
+  assert_true(s->left_out * 50 < s->elements);
+}
+
+static void check_training(const char *name, const char *machine, weft_run changes) {
+  golden g = open_golden(name, machine);
+  weft_run run = run_of(&g, WEFT_TRAIN);
+  run.micro_batch = changes.micro_batch;
+  run.recompute = changes.recompute;
+  run.optimizer = changes.optimizer;
+  weft_schedule *schedule = compile(&g, run);
+  weft_store *store = open_store(&g), *ref_store = open_store(&g);
+  weft_session *session = NULL;
+  weft_wavelet *wavelet = NULL;
+  weft_update update = weft_update_default();
+  weft_feed feed = {.ids = g.ids, .targets = g.targets, .update = update};
+  weft_wavelet_scalars scalars = {.learning_rate = update.learning_rate,
+                                  .beta1 = update.beta1,
+                                  .beta2 = update.beta2,
+                                  .epsilon = update.epsilon,
+                                  .decay = update.decay,
+                                  .step = 1};
+  weft_wavelet_feed ours_feed = {.ids = g.ids, .targets = g.targets, .scalars = scalars, .clip_norm = update.clip_norm};
+  weft_outcome outcome = {0};
+  weft_wavelet_outcome ours = {0};
+  require(weft_session_create(schedule, ref_store, &weft_backend_ref, &(weft_backend_options){0}, NULL, &session));
+  require(weft_session_run(session, &feed, NULL, &outcome));
+  require(weft_wavelet_create(schedule, &(weft_wavelet_store){store, values_of}, NULL, &wavelet));
+  require(weft_wavelet_run(wavelet, &ours_feed, &ours));
+  pair_of_stores both = {store,
+                         ref_store,
+                         weft_network_parameter_tensors(&g.network),
+                         fmin(1, (double)update.clip_norm / outcome.gradient_norm),
+                         0,
+                         0};
+  double gradients = compare_all(&both, WEFT_STORE_GRADIENT);
+  say(name, "training step", &g, &ours.work, gradients);
+  expect("loss", fabs(ours.loss / outcome.loss - 1));
+  expect("gradient norm", fabs(ours.gradient_norm / outcome.gradient_norm - 1));
+  expect("gradients", gradients);
+  compare_weights(&both);
+  if (run.optimizer == WEFT_ADAMW) {
+    expect("first moments", compare_all(&both, WEFT_STORE_MOMENT1));
+    expect("second moments", compare_all(&both, WEFT_STORE_MOMENT2));
+  }
+  weft_wavelet_destroy(wavelet);
+  weft_session_destroy(session);
+  weft_store_destroy(store);
+  weft_store_destroy(ref_store);
+  weft_schedule_destroy(schedule);
+  close_golden(&g);
+}
+
+static void test_llama_training(void **state) {
+  (void)state;
+  weft_run plain = {.recompute = WEFT_RECOMPUTE_NONE, .optimizer = WEFT_ADAMW};
+  check_training("tiny-llama", "mesh:8x8 sram:48KiB clock:850MHz", plain);
+  check_training("tiny-llama", "mesh:16x12 sram:48KiB clock:850MHz", plain);
+}
+
+static void test_gpt2_training(void **state) {
+  (void)state;
+  weft_run plain = {.recompute = WEFT_RECOMPUTE_NONE, .optimizer = WEFT_ADAMW};
+  check_training("tiny-gpt2", "mesh:8x8 sram:48KiB clock:850MHz", plain);
+  check_training("tiny-gpt2", "mesh:16x12 sram:48KiB clock:850MHz", plain);
+}
+
+// Gradients gathered over micro-batches, blocks computed again, another optimizer, other architectures.
+static void test_other_ways(void **state) {
+  (void)state;
+  weft_run cut = {.micro_batch = 1, .recompute = WEFT_RECOMPUTE_BLOCK, .optimizer = WEFT_SGD};
+  check_training("tiny-gpt2", "mesh:5x3 sram:256KiB clock:850MHz", cut);
+  check_training("tiny-gptj", "mesh:8x8 sram:48KiB clock:850MHz", cut);
+  cut.optimizer = WEFT_ADAMW;
+  check_training("tiny-qwen2", "mesh:8x8 sram:48KiB clock:850MHz", cut);
+}
+
+// ---- decoding: prefill of a prompt, then token by token over the KV cache
+
+enum { PROMPT = 5 };  // as the golden continuation
+
+static int32_t *golden_continuation(const char *name, uint32_t *out_count) {
+  char *file = weft_format("%s/golden/%s/golden.safetensors", WEFT_TESTS, name);
+  weft_checkpoint *values = NULL;
+  weft_stored_tensor greedy = {0};
+  require(weft_checkpoint_open(file, &values));
+  require(weft_checkpoint_find(values, "greedy", &greedy));
+  int32_t *ids = weft_allocate(greedy.bytes);
+  memcpy(ids, greedy.data, greedy.bytes);
+  *out_count = (uint32_t)greedy.shape[0];
+  weft_checkpoint_close(values);
+  free(file);
+  return ids;
+}
+
+static int32_t greatest(const float *logits, uint32_t count) {
+  uint32_t best = 0;
+  for (uint32_t i = 1; i < count; ++i)
+    if (logits[i] > logits[best]) best = i;
+  return (int32_t)best;
+}
+
+// Both executors read the same next token; theirs is ref's.
+typedef struct pair {
+  weft_session *session;
+  weft_wavelet *wavelet;
+} pair;
+
+static double step_both(const pair *p, const golden *g, const int32_t *ids, uint32_t position, weft_wavelet_work *work,
+                        int32_t *out_next) {
+  uint32_t vocabulary = g->network.vocabulary;
+  float *ours = weft_allocate_array(vocabulary, sizeof *ours), *theirs = weft_allocate_array(vocabulary, sizeof *ours);
+  weft_outcome outcome = {0};
+  weft_wavelet_outcome made = {0};
+  require(weft_session_run(p->session, &(weft_feed){.ids = ids, .position = position}, NULL, &outcome));
+  require(weft_wavelet_run(p->wavelet, &(weft_wavelet_feed){.ids = ids, .scalars = {.position = position}}, &made));
+  require(weft_session_read(p->session, "logits", theirs, vocabulary));
+  require(weft_wavelet_read(p->wavelet, "logits", ours, vocabulary));
+  double error = distance(ours, theirs, vocabulary);
+  *out_next = greatest(ours, vocabulary);
+  *work = made.work;
+  free(ours);
+  free(theirs);
+  return error;
+}
+
+static pair open_pair(const weft_schedule *schedule, weft_store *store, const pair *caches) {
+  pair p = {0};
+  require(weft_session_create(schedule, store, &weft_backend_ref, &(weft_backend_options){0},
+                              caches ? caches->session : NULL, &p.session));
+  require(weft_wavelet_create(schedule, &(weft_wavelet_store){store, values_of}, caches ? caches->wavelet : NULL,
+                              &p.wavelet));
+  return p;
+}
+
+static void close_pair(pair *p) {
+  weft_wavelet_destroy(p->wavelet);
+  weft_session_destroy(p->session);
+}
+
+static void check_decoding(const char *name, const char *machine) {
+  golden g = open_golden(name, machine);
+  uint32_t count;
+  int32_t *expected = golden_continuation(name, &count), next = 0;
+  g.batch = 1;
+  weft_run run = run_of(&g, WEFT_PREFILL);
+  run.sequence = PROMPT;
+  run.context = PROMPT + count;
+  weft_schedule *prefill = compile(&g, run);
+  run.mode = WEFT_DECODE;
+  run.sequence = run.context;
+  run.context = 0;
+  weft_schedule *decode = compile(&g, run);
+  weft_store *store = open_store(&g);
+  pair first = open_pair(prefill, store, NULL);
+  weft_wavelet_work work = {0};
+  double worst = step_both(&first, &g, g.ids, 0, &work, &next);
+  pair others = open_pair(decode, store, &first);
+  for (uint32_t i = 0; i + 1 < count; ++i) {
+    assert_int_equal(next, expected[i]);
+    int32_t id = next;
+    worst = fmax(worst, step_both(&others, &g, &id, PROMPT + i, &work, &next));
+  }
+  assert_int_equal(next, expected[count - 1]);
+  say(name, "last decoded token", &g, &work, worst);
+  expect("logits", worst);
+  close_pair(&others);
+  close_pair(&first);
+  weft_store_destroy(store);
+  weft_schedule_destroy(decode);
+  weft_schedule_destroy(prefill);
+  free(expected);
+  close_golden(&g);
+}
+
+static void test_decoding(void **state) {
+  (void)state;
+  check_decoding("tiny-llama", "mesh:8x8 sram:48KiB clock:850MHz");
+  check_decoding("tiny-gpt2", "mesh:8x8 sram:48KiB clock:850MHz");
+  check_decoding("tiny-llama", "mesh:16x12 sram:48KiB clock:850MHz");
+  check_decoding("tiny-gpt2", "mesh:16x12 sram:48KiB clock:850MHz");
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_llama_prefill), cmocka_unit_test(test_gpt2_prefill)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_llama_prefill),  cmocka_unit_test(test_gpt2_prefill),
+                                     cmocka_unit_test(test_llama_training), cmocka_unit_test(test_gpt2_training),
+                                     cmocka_unit_test(test_decoding),       cmocka_unit_test(test_other_ways)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
