@@ -633,7 +633,7 @@ void handle(mesh_state &m, row &b, const event &e, cycle t) {
     }
     case what::operation_ends: end_operation(m, b, e.where, e.operation, t); break;
     case what::retry: retry(m, b, e.where, e.operation, t); break;
-    case what::wake_router: activate_router(m, b, e.where); break;
+    case what::wake_router: activate_router(b, e.where); break;
   }
 }
 

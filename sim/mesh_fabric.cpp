@@ -16,13 +16,6 @@ void schedule(mesh_state &m, row &b, cycle when, event e) {
   }
 }
 
-void activate_router(mesh_state &m, row &b, std::uint32_t router) {
-  (void)m;
-  std::uint32_t local = router - b.first;
-  b.active[local / 64] |= 1ull << (local % 64);
-  b.any_active = true;
-}
-
 static gate gate_at(const ring &lane, cycle t) {
   gate g = unpacked(lane.gate);
   if (g.switched == t) {
@@ -52,7 +45,7 @@ void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring
   put(m, lane, bits, ready, control);
   if (control) close_behind(lane, bits);
   m.occupied[router] |= 1u << slot;
-  activate_router(m, b, router);
+  activate_router(b, router);
 }
 
 static std::uint32_t neighbour(const mesh_state &m, std::uint32_t router, int port) {
@@ -292,6 +285,26 @@ static void append(const fixed &f, ring *r, std::uint32_t bits, cycle ready) {
   if (r->control) r->control &= ~(1u << place);
 }
 
+// A word for an operation that only stores what it receives, and has nothing else to wait for: the same as putting it
+// into the sink and having the operation take it.
+static bool kept_at_once(mesh_state &m, const fixed &f, ring *sink, std::uint32_t bits, cycle ready) {
+  if (sink->reader == nobody || sink->head != sink->tail) return false;
+  operation &o = m.operations[sink->route];
+  if (o.how != operation::quick::move || o.lane || o.from || o.count - o.element < 2) return false;
+  std::uint64_t when = ready * 256ull;
+  if (when < o.free_at)
+    when = o.free_at;
+  else
+    o.waited_receive += when - o.free_at;
+  *o.to = bits;
+  o.to += o.to_stride;
+  ++o.element;
+  o.free_at = when + o.step;
+  words_of(sink)[sink->tail & f.mask].time = static_cast<cycle>((when + 255) / 256);
+  sink->head = ++sink->tail;
+  return true;
+}
+
 // As ask and pass_on. False: not the common case, or something is in the way; nothing has been done then.
 static bool pass_quickly(mesh_state &m, const fixed &f, row &b, ring *lane, std::uint32_t router, std::uint32_t slot,
                          cycle t) {
@@ -318,14 +331,15 @@ static bool pass_quickly(mesh_state &m, const fixed &f, row &b, ring *lane, std:
     append(f, reinterpret_cast<ring *>(reinterpret_cast<char *>(lane) + way), bits, t + f.hop);
     auto next = static_cast<std::uint32_t>(router + f.next_router[port]);
     f.occupied[next] |= 1u << slot;
-    activate_router(m, row_at(b, port), next);
+    activate_router(row_at(b, port), next);
     if (f.counts) ++f.counts[router * 5ull + static_cast<unsigned>(port)];
     ++b.sum.link_hops;
   }
   if (to & 1u << WEFT_RAMP) {
-    append(f, sink, bits, t + f.ramp);
     if (f.counts) ++f.counts[router * 5ull + WEFT_RAMP];
     ++b.sum.ramp_hops;
+    if (kept_at_once(m, f, sink, bits, t + f.ramp)) return true;
+    append(f, sink, bits, t + f.ramp);
     word_arrived(m, b, router, slot, *sink);
   }
   return true;

@@ -49,7 +49,7 @@ static bool awake(const row &b) { return b.any_active || !b.wake_next.empty(); }
 static void step_row(mesh_state &m, row &b, cycle t) {
   if (!awake(b) && b.next > t) return;
   b.now = t;
-  for (std::uint32_t router : b.wake_next) activate_router(m, b, router);
+  for (std::uint32_t router : b.wake_next) activate_router(b, router);
   b.wake_next.clear();
   while (!b.later.empty() && b.later.top().when <= t) {
     event e = b.later.top().e;

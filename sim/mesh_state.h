@@ -79,7 +79,6 @@ struct ring {
   bool upstream_waits;       // the router that feeds this lane sleeps until there is room
   bool core_waits;           // lanes: an operation of the router's own core sleeps until there is room
   std::uint8_t reader;       // sinks: the operation that takes the words, or nobody
-  std::uint32_t advance;     // lanes: the place of the word behind which ADVANCE has moved the switch, while it is inside
 };
 static_assert(sizeof(ring) == 32);
 
@@ -273,15 +272,16 @@ inline void put(mesh_state &m, ring &r, std::uint32_t bits, cycle ready, bool co
 
 // mesh_fabric.cpp
 void schedule(mesh_state &m, row &b, cycle when, event e);
-void activate_router(mesh_state &m, row &b, std::uint32_t router);
+inline void activate_router(row &b, std::uint32_t router) {
+  std::uint32_t local = router - b.first;
+  b.active[local / 64] |= 1ull << (local % 64);
+  b.any_active = true;
+}
 void move_words(mesh_state &m, row &b, cycle t);
 // A word from the core (or a channel) into a lane; the caller has asked for room.
 void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, std::uint32_t bits, cycle ready,
            bool control);
 bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when);
-
-// ADVANCE at the core of the lane; false: an earlier one is still pending.
-bool advance_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t);
 
 // mesh_core.cpp
 void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &sink);
