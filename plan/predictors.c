@@ -98,6 +98,13 @@ static const weft_predictor predictors[] = {
     {"fabric", "path/straight", "cycles", weft_predict_path, false},
     {"fabric", "path/turn", "cycles", weft_predict_path, false},
     {"fabric", "relay/store_and_forward", "cycles", weft_predict_relay, false},
+    {"core", "gemv/one_pe", "cycles", weft_predict_gemv_core, false},
+    {"gemm", "summa", "cycles", weft_predict_summa, false},
+    {"gemm", "cannon", "cycles", weft_predict_cannon, false},
+    {"gemm", "shift", "cycles", weft_predict_shift, false},
+    {"gemm", "gemm/shift", "cycles", weft_predict_shift, false},
+    {"gemm", "gemv/mesh", "cycles", weft_predict_gemv_mesh, false},
+    {"core", "gemv/mesh", "cycles", weft_predict_gemv_mesh, false},
 };
 
 const weft_predictor *weft_predictor_find(const char *area, const char *subject, const char *quantity) {

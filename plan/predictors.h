@@ -52,6 +52,12 @@ double weft_predict_reduce(weft_inputs *inputs);
 double weft_predict_all_reduce(weft_inputs *inputs);
 double weft_predict_path(weft_inputs *inputs);
 double weft_predict_relay(weft_inputs *inputs);
+// predict_products.c: cycles
+double weft_predict_gemv_core(weft_inputs *inputs);
+double weft_predict_gemv_mesh(weft_inputs *inputs);
+double weft_predict_summa(weft_inputs *inputs);
+double weft_predict_cannon(weft_inputs *inputs);
+double weft_predict_shift(weft_inputs *inputs);
 
 #ifdef __cplusplus
 }

@@ -79,7 +79,7 @@ void weft_emit_upkeep(const weft_product_program *p, uint32_t instructions) {
 void weft_emit_plain_product(const weft_product_program *p) {
   const weft_product *q = p->product;
   weft_kernel *kernel = p->kernel;
-  uint32_t program = p->program, upkeep = q->options.upkeep;
+  uint32_t program = p->program;
   bool narrow = weft_is_16_bit(q->options.dtype);
   weft_operand at = weft_value(kernel, program, p->at), value = weft_value(kernel, program, p->value);
   weft_operand c = weft_moved(view(p, p->c, 0, 1), p->inner, (int32_t)q->lead);
@@ -90,10 +90,9 @@ void weft_emit_plain_product(const weft_product_program *p) {
   weft_begin_loop(kernel, program, p->inner, weft_i32(0), weft_i32((int32_t)q->tile_n), 1);
   if (!narrow) weft_emit1(kernel, program, WEFT_DO_MOVE, 1, value, b);
   weft_emit(kernel, program, WEFT_DO_FMA, q->lead, c, a, narrow ? b : value, c);
-  weft_emit_upkeep(p, upkeep);
+  weft_emit_upkeep(p, q->options.upkeep);
   weft_add_integer(kernel, program, p->at, weft_i32((int32_t)q->tile_k));
   weft_end(kernel, program);
-  weft_emit_upkeep(p, upkeep);
   weft_add_integer(kernel, program, p->a_at, weft_i32((int32_t)q->lead));
   weft_end(kernel, program);
 }
