@@ -21,7 +21,14 @@
 //   K-tree      `levels` levels with radix g = ceil(P^(1/levels)): parent(i) = i - g^l, where g^l is the greatest power
 //               that divides i (l < levels); levels = 2 is two-phase with S = g. After WaferLLM (arXiv 2502.04563), whose
 //               groups have their roots in the middle: put the root into the middle of the line
-//   auto        the tree of least completion time for P and B, by dynamic programming (see weft_auto_cycles)
+//   auto        of the trees of least energy e(P, d) for each depth d the one that ends first (see weft_reduce_bound): the
+//               published auto-generated reduce
+//   best        the tree that ends first of all, by dynamic programming over completion times:
+//                 c(1) = 0;  c(r) = min over k of max(c(r - k) + gap, s(k) + r - k + 5) + B,  s(1) = 0, s(k) = c(k) - B:
+//               the last child is a subtree of the last k cores
+// In a star no core but the root adds. So that short vectors do not pay for a switch each, heads (children of the root)
+// may gather the vectors of the cores behind them in memory and send all in one stream; how many is chosen by P and B, and
+// for long vectors every core is its own head.
 //
 // Colours: cores send on colour (depth in the tree) mod 2, and so take on the other: two colours per direction. Where
 // words for farther parents have to pass a core on the same colour afterwards, the core's router changes from "ramp to
@@ -61,6 +68,7 @@ typedef enum weft_reduce_pattern {
   WEFT_REDUCE_TWO_PHASE,
   WEFT_REDUCE_K_TREE,
   WEFT_REDUCE_AUTO,
+  WEFT_REDUCE_BEST,
   WEFT_REDUCE_PATTERNS
 } weft_reduce_pattern;
 const char *weft_reduce_pattern_name(weft_reduce_pattern pattern);  // "chain" ...
@@ -107,26 +115,24 @@ weft_status weft_relay_kernel(uint32_t stages, uint32_t words, weft_kernel **out
 
 // ---- formulas, in cycles
 
-// The published formula of the pattern on a line of `cores` with its root at the end; group as above. K-tree and auto have
-// none: weft_tree_cycles of their tree.
+// The published formula of the pattern on a line of `cores` with its root at the end; group as above. For auto it is the
+// bound; K-tree and best have none: weft_tree_cycles of their tree.
 double weft_reduce_formula(weft_reduce_pattern pattern, uint32_t cores, uint32_t words, uint32_t group);
 double weft_broadcast_formula(uint32_t columns, uint32_t rows, uint32_t words);  // root in a corner
 double weft_ring_formula(uint32_t cores, uint32_t words);
 
-// Parents of a line of `cores`, root 0: out_parents[i] < i for i > 0, out_parents[0] = 0. The caller provides the array.
+// Parents of a line of `cores`, root 0: out_parents[i] < i for i > 0, out_parents[0] = 0. The caller provides the array. Auto
+// takes O(P^3) up to 1,024 cores and best O(P^2) up to 4,096; longer lines get the best K-tree.
 void weft_reduce_parents(const weft_collective *what, uint32_t cores, uint32_t *out_parents);
 // Completion of a tree: a core's stream begins when its last child's first word is there, a child's stream may not be
 // taken before the one of the sibling before it has ended:
 //   s(leaf) = 0; s(v) = max over children c, nearest first, of max(end of the child before, s(c) + (c - v) + 5);
 //   end = s + B.
 double weft_tree_cycles(const uint32_t *parents, uint32_t cores, uint32_t words);
-// The least weft_tree_cycles of all trees without crossing edges. c(r), the least for r cores, is
-//   c(1) = 0;  c(r) = min over k of max(c(r - k) + gap, s(k) + (r - k) + 5) + B,  s(1) = 0, s(k) = c(k) - B:
-// the last child is a subtree of the last k cores. O(P^2) up to 4,096 cores; longer lines take the best K-tree.
-double weft_auto_cycles(uint32_t cores, uint32_t words);
 // The lower bound of the paper's authors: e(r, d), the least energy (hops of one element) of a reduce of r cores with
 // depth at most d, is min(e(r, d - 1), min over k of e(k, d - 1) + e(r - k, d) + r - k); the bound is the least over d of
-// B e(P, d) / (P - 1) + P - 1 + 5 d. It counts no contention at the cores. O(P^3): for P up to a thousand or so.
+// B e(P, d) / (P - 1) + P - 1 + 5 d. It counts no contention at the cores, and takes the energy for serial, so that a
+// pipelined tree ("best") may lie below it. O(P^3): for P up to a thousand or so.
 double weft_reduce_bound(uint32_t cores, uint32_t words);
 
 #ifdef __cplusplus

@@ -6,15 +6,19 @@
 
 #include "base/memory.h"
 #include "base/text.h"
-#include "compiler/kernels/collectives.h"
+#include "compiler/kernels/collectives_internal.h"
 
 enum {
   STAGE_CYCLES = 5,             // ramp up, result, ramp down
-  GAP_CYCLES = 3,               // between the streams of two children: a control wavelet and the switch
-  LONGEST_SEARCHED_LINE = 4096  // quadratic search
+  GAP_CYCLES = 3,               // between the streams of two children: a control wavelet, the switch, the core
+  STAR_GAP_CYCLES = 2,          // likewise where one operation takes both
+  LONGEST_SEARCHED_LINE = 4096,  // quadratic search
+  LONGEST_BOUNDED_LINE = 1024,   // cubic
+  MOST_GATHERED_WORDS = 4096     // a head's buffer, beside its data
 };
 
-static const char *const pattern_names[WEFT_REDUCE_PATTERNS] = {"chain", "star", "tree", "two_phase", "k_tree", "auto"};
+static const char *const pattern_names[WEFT_REDUCE_PATTERNS] = {"chain", "star", "tree", "two_phase", "k_tree", "auto",
+                                                                  "best"};
 
 const char *weft_reduce_pattern_name(weft_reduce_pattern pattern) {
   return pattern < WEFT_REDUCE_PATTERNS ? pattern_names[pattern] : "?";
@@ -103,7 +107,7 @@ static double best_radix(uint32_t cores, uint32_t words, uint32_t *parents) {
   return best;
 }
 
-static void auto_parents(uint32_t cores, uint32_t words, uint32_t *parents) {
+static void best_parents(uint32_t cores, uint32_t words, uint32_t *parents) {
   if (cores > LONGEST_SEARCHED_LINE) {
     (void)best_radix(cores, words, parents);
     return;
@@ -124,6 +128,104 @@ static void auto_parents(uint32_t cores, uint32_t words, uint32_t *parents) {
   free(size);
 }
 
+// e(r, d) of the paper, a row per depth, and the last child's subtree that gives it; 0: no better than with less depth.
+typedef struct energies {
+  uint32_t cores;
+  double *energy;
+  uint16_t *last;
+} energies;
+
+static energies energies_of(uint32_t cores) {
+  energies e = {.cores = cores};
+  size_t row = cores + 1;
+  e.energy = weft_allocate_array(row * cores, sizeof *e.energy);
+  e.last = weft_allocate_array(row * cores, sizeof *e.last);
+  for (uint32_t r = 2; r <= cores; ++r) e.energy[r] = INFINITY;
+  for (uint32_t d = 1; d < cores; ++d) {
+    const double *before = e.energy + (d - 1) * row;
+    double *energy = e.energy + d * row;
+    for (uint32_t r = 2; r <= cores; ++r) {
+      energy[r] = before[r];
+      for (uint32_t k = 1; k < r; ++k) {
+        double with = before[k] + energy[r - k] + r - k;
+        if (with >= energy[r]) continue;
+        energy[r] = with;
+        e.last[d * row + r] = (uint16_t)k;
+      }
+    }
+  }
+  return e;
+}
+
+static void energies_free(energies *e) {
+  free(e->energy);
+  free(e->last);
+}
+
+// The tree of e(cores, depth). `room`: two numbers per core.
+static void tree_of_depth(const energies *e, uint32_t depth, uint32_t *parents, uint32_t *room) {
+  uint32_t *size = room, *left = room + e->cores;
+  size_t row = e->cores + 1;
+  size[0] = e->cores;
+  left[0] = depth;
+  parents[0] = 0;
+  for (uint32_t v = 0; v < e->cores; ++v)
+    for (uint32_t r = size[v], d = left[v]; r > 1;) {
+      while (e->last[d * row + r] == 0) --d;
+      uint32_t k = e->last[d * row + r], child = v + r - k;
+      parents[child] = v;
+      size[child] = k;
+      left[child] = d - 1;
+      r -= k;
+    }
+}
+
+// Of the trees of least energy for each depth, the one that ends first.
+static void auto_parents(uint32_t cores, uint32_t words, uint32_t *parents) {
+  if (cores > LONGEST_BOUNDED_LINE || cores < 3) {
+    (void)best_radix(cores, words, parents);
+    return;
+  }
+  energies e = energies_of(cores);
+  uint32_t *room = weft_allocate_array(2 * (size_t)cores, sizeof *room), best_depth = 1;
+  double best = INFINITY;
+  for (uint32_t depth = 1; depth < cores; ++depth) {
+    if (e.energy[depth * (cores + 1ul) + cores] >= e.energy[(depth - 1) * (cores + 1ul) + cores]) continue;
+    tree_of_depth(&e, depth, parents, room);
+    double cycles = weft_tree_cycles(parents, cores, words);
+    if (cycles >= best) continue;
+    best = cycles;
+    best_depth = depth;
+  }
+  tree_of_depth(&e, best_depth, parents, room);
+  free(room);
+  energies_free(&e);
+}
+
+// Heads and their segments; see collectives_internal.h. Per core that a segment begins with: when the root has all before.
+void weft_star_heads(uint32_t cores, uint32_t words, uint32_t *parents) {
+  uint32_t most = 1 + MOST_GATHERED_WORDS / words;
+  double *end = weft_allocate_array(cores + 1, sizeof *end);
+  uint32_t *segment = weft_allocate_array(cores + 1, sizeof *segment);  // that ends here: its cores
+  for (uint32_t r = 2; r <= cores; ++r) end[r] = INFINITY;
+  for (uint32_t r = 1; r < cores; ++r)
+    for (uint32_t g = 1; g <= most && r + g <= cores; ++g) {
+      double ready = r + STAGE_CYCLES + (g > 1 ? (g - 1.0) * (words + STAR_GAP_CYCLES) + 2 * STAGE_CYCLES : 0);
+      double done = fmax(end[r] + (r > 1 ? STAR_GAP_CYCLES : 0), ready) + (double)g * words;
+      if (done >= end[r + g]) continue;
+      end[r + g] = done;
+      segment[r + g] = g;
+    }
+  parents[0] = 0;
+  for (uint32_t r = cores; r > 1; r -= segment[r]) {
+    uint32_t head = r - segment[r];
+    parents[head] = 0;
+    for (uint32_t i = head + 1; i < r; ++i) parents[i] = head;
+  }
+  free(end);
+  free(segment);
+}
+
 void weft_reduce_parents(const weft_collective *what, uint32_t cores, uint32_t *parents) {
   switch (what->pattern) {
     case WEFT_REDUCE_STAR: memset(parents, 0, cores * sizeof *parents); break;
@@ -131,18 +233,9 @@ void weft_reduce_parents(const weft_collective *what, uint32_t cores, uint32_t *
     case WEFT_REDUCE_TWO_PHASE: radix_parents(cores, group_of(cores, what->group), 2, parents); break;
     case WEFT_REDUCE_K_TREE: radix_parents(cores, radix_of(cores, what->levels), what->levels, parents); break;
     case WEFT_REDUCE_AUTO: auto_parents(cores, what->words, parents); break;
+    case WEFT_REDUCE_BEST: best_parents(cores, what->words, parents); break;
     default: radix_parents(cores, 2, 1, parents); break;
   }
-}
-
-double weft_auto_cycles(uint32_t cores, uint32_t words) {
-  weft_collective what = weft_collective_default(cores, 1, words);
-  what.pattern = WEFT_REDUCE_AUTO;
-  uint32_t *parents = weft_allocate_array(cores, sizeof *parents);
-  weft_reduce_parents(&what, cores, parents);
-  double cycles = weft_tree_cycles(parents, cores, words);
-  free(parents);
-  return cycles;
 }
 
 double weft_reduce_formula(weft_reduce_pattern pattern, uint32_t cores, uint32_t words, uint32_t group) {
@@ -153,7 +246,7 @@ double weft_reduce_formula(weft_reduce_pattern pattern, uint32_t cores, uint32_t
     case WEFT_REDUCE_STAR: return b * (p - 1) + STAGE_CYCLES;
     case WEFT_REDUCE_TREE: return fmax(b * levels, b * p * levels / (2 * (p - 1)) + p - 1) + STAGE_CYCLES * levels;
     case WEFT_REDUCE_TWO_PHASE: return 2 * b + p - 1 + STAGE_CYCLES * (s - 1 + p / s - 1);
-    case WEFT_REDUCE_AUTO: return weft_auto_cycles(cores, words);
+    case WEFT_REDUCE_AUTO: return weft_reduce_bound(cores, words);
     default: {
       weft_collective what = weft_collective_default(cores, 1, words);
       what.pattern = pattern;
@@ -178,19 +271,10 @@ double weft_ring_formula(uint32_t cores, uint32_t words) {
 
 double weft_reduce_bound(uint32_t cores, uint32_t words) {
   if (cores < 2) return 0;
-  double *before = weft_allocate_array(cores + 1, sizeof *before);  // e(r, d - 1)
-  double *energy = weft_allocate_array(cores + 1, sizeof *energy), best = INFINITY;
-  for (uint32_t r = 2; r <= cores; ++r) before[r] = INFINITY;
-  for (uint32_t d = 1; d < cores; ++d) {
-    for (uint32_t r = 2; r <= cores; ++r) {
-      energy[r] = before[r];
-      for (uint32_t k = 1; k < r; ++k) energy[r] = fmin(energy[r], before[k] + energy[r - k] + r - k);
-    }
-    double p = cores;
-    best = fmin(best, words * energy[cores] / (p - 1) + p - 1 + STAGE_CYCLES * (double)d);
-    memcpy(before, energy, (cores + 1) * sizeof *before);
-  }
-  free(before);
-  free(energy);
+  energies e = energies_of(cores);
+  double p = cores, best = INFINITY;
+  for (uint32_t d = 1; d < cores; ++d)
+    best = fmin(best, words * e.energy[d * (cores + 1ul) + cores] / (p - 1) + p - 1 + STAGE_CYCLES * (double)d);
+  energies_free(&e);
   return best;
 }

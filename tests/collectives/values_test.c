@@ -74,6 +74,7 @@ static void trees(void **state) {
 static void autos(void **state) {
   (void)state;
   try_shapes(WEFT_REDUCE_AUTO, false);
+  try_shapes(WEFT_REDUCE_BEST, false);
 }
 static void two_phases(void **state) {
   (void)state;
