@@ -157,6 +157,66 @@ static void test_gpt2_prefill(void **state) {
   check_prefill("tiny-gpt2", "mesh:16x12 sram:48KiB clock:850MHz");
 }
 
+// ---- activations and weights of 16 bits, against ref in f32: the norm of the difference over ref's, as in
+// tests/golden
+
+static double norm_of_difference(const float *left, const float *right, uint64_t count) {
+  double sum = 0, norm = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    sum += ((double)left[i] - (double)right[i]) * ((double)left[i] - (double)right[i]);
+    norm += (double)right[i] * (double)right[i];
+  }
+  return sqrt(sum / norm);
+}
+
+static void narrow_logits(const golden *g, weft_dtype dtype, float *ours, float *theirs, weft_wavelet_work *work) {
+  weft_run run = run_of(g, WEFT_PREFILL);
+  run.all_logits = true;
+  weft_schedule *exact = compile(g, run);
+  run.dtype = dtype;
+  weft_schedule *narrow = compile(g, run);
+  weft_store *store = open_store(g);
+  weft_session *session = NULL;
+  weft_wavelet *wavelet = NULL;
+  weft_outcome outcome = {0};
+  weft_wavelet_outcome made = {0};
+  uint64_t count = (uint64_t)g->batch * g->sequence * g->network.vocabulary;
+  require(weft_session_create(exact, store, &weft_backend_ref, &(weft_backend_options){0}, NULL, &session));
+  require(weft_session_run(session, &(weft_feed){.ids = g->ids}, NULL, &outcome));
+  require(weft_session_read(session, "logits", theirs, count));
+  require(weft_wavelet_create(narrow, &(weft_wavelet_store){store, values_of}, NULL, &wavelet));
+  require(weft_wavelet_run(wavelet, &(weft_wavelet_feed){.ids = g->ids}, &made));
+  require(weft_wavelet_read(wavelet, "logits", ours, count));
+  *work = made.work;
+  weft_wavelet_destroy(wavelet);
+  weft_session_destroy(session);
+  weft_store_destroy(store);
+  weft_schedule_destroy(narrow);
+  weft_schedule_destroy(exact);
+}
+
+static void check_narrow(const char *name, weft_dtype dtype, double tolerance) {
+  golden g = open_golden(name, "mesh:8x8 sram:48KiB clock:850MHz");
+  uint64_t count = (uint64_t)g.batch * g.sequence * g.network.vocabulary;
+  float *ours = weft_allocate_array(count, sizeof *ours), *theirs = weft_allocate_array(count, sizeof *theirs);
+  weft_wavelet_work work = {0};
+  narrow_logits(&g, dtype, ours, theirs, &work);
+  double error = norm_of_difference(ours, theirs, count);
+  say(name, weft_dtype_name(dtype), &g, &work, error);
+  assert_true(error <= tolerance && error > 0);
+  free(ours);
+  free(theirs);
+  close_golden(&g);
+}
+
+static void test_narrow_formats(void **state) {
+  (void)state;
+  check_narrow("tiny-llama", WEFT_BF16, 2e-2);
+  check_narrow("tiny-gpt2", WEFT_BF16, 2e-2);
+  check_narrow("tiny-llama", WEFT_F16, 3e-3);
+  check_narrow("tiny-gpt2", WEFT_F16, 3e-3);
+}
+
 // ---- a training step
 
 // Adam divides a gradient by its own size, so that what is left of a small one after rounding decides where its weight
@@ -412,7 +472,8 @@ static void test_decoding(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_llama_prefill),  cmocka_unit_test(test_gpt2_prefill),
-                                     cmocka_unit_test(test_llama_training), cmocka_unit_test(test_gpt2_training),
-                                     cmocka_unit_test(test_decoding),       cmocka_unit_test(test_other_ways)};
+                                     cmocka_unit_test(test_narrow_formats), cmocka_unit_test(test_llama_training),
+                                     cmocka_unit_test(test_gpt2_training),  cmocka_unit_test(test_decoding),
+                                     cmocka_unit_test(test_other_ways)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
