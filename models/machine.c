@@ -198,7 +198,7 @@ void weft_machine_print(const weft_machine *m, FILE *out) {
             weft_text_si(weft_machine_peak_flops(m, dtypes[i]), "FLOP/s", si));
   }
   if (m->kind == WEFT_MESH) {
-    print_cycles(out, "first word", weft_machine_first_word_cycles(&m->mesh), "to the next core, kernel's start to result");
+    print_cycles(out, "first word", weft_machine_first_word_cycles(&m->mesh), "start to result at the next core");
     print_cycles(out, "chain stage", weft_machine_chain_stage_cycles(&m->mesh), "receive, add, send on: one core more");
   }
   char bytes[32];

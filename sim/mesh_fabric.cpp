@@ -217,7 +217,7 @@ static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std
   std::uint32_t to = lane.to;
   word &w = m.at(lane, lane.head);
   std::uint32_t bits = w.bits;
-  bool control = lane.control != 0 && (lane.control & 1u << (lane.head & (m.ring_size - 1))) != 0, moves = false;
+  bool control = lane.control != 0 && (lane.control & 1ull << (lane.head & (m.ring_size - 1))) != 0, moves = false;
   std::uint8_t from = static_cast<std::uint8_t>(lane.gate);
   w.time = t;
   ++lane.head;
@@ -282,7 +282,7 @@ static bool left_before(const fixed &f, ring *r, std::uint32_t room, cycle t) {
 static void append(const fixed &f, ring *r, std::uint32_t bits, cycle ready) {
   std::uint32_t place = r->tail++ & f.mask;
   words_of(r)[place] = {bits, ready};
-  if (r->control) r->control &= ~(1u << place);
+  if (r->control) r->control &= ~(1ull << place);
 }
 
 // A word for an operation that only stores what it receives, and has nothing else to wait for: the same as putting it

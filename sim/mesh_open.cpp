@@ -59,11 +59,11 @@ static void take_times(mesh_state &m) {
   std::uint32_t most = std::max(std::max(m.lane_room, m.sink_room), m.send_room);
   m.ring_size = 4;
   while (m.ring_size < most) m.ring_size *= 2;
-  if (m.ring_size > 32) {  // control marks are 32 bits
-    m.ring_size = 32;
-    m.lane_room = std::min(m.lane_room, 32u);
-    m.sink_room = std::min(m.sink_room, 32u);
-    m.send_room = std::min(m.send_room, 32u);
+  if (m.ring_size > 64) {  // control marks are 64 bits
+    m.ring_size = 64;
+    m.lane_room = std::min(m.lane_room, 64u);
+    m.sink_room = std::min(m.sink_room, 64u);
+    m.send_room = std::min(m.send_room, 64u);
   }
   m.ring_stride = static_cast<std::uint32_t>(sizeof(ring) + m.ring_size * sizeof(word));
 }

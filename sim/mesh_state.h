@@ -73,7 +73,7 @@ struct word {
 struct ring {
   std::uint32_t head, tail;  // words taken and put so far
   std::uint64_t gate;        // lanes: see gate_of
-  std::uint32_t control;     // which places hold control wavelets
+  std::uint64_t control;     // which places hold control wavelets
   std::uint32_t route;       // lanes: index + 1 in the kernel's routes, 0: none; sinks: index of the reader's operation
   std::uint8_t to;           // lanes: ports of the current position
   bool upstream_waits;       // the router that feeds this lane sleeps until there is room
@@ -262,7 +262,7 @@ inline void put(mesh_state &m, ring &r, std::uint32_t bits, cycle ready, bool co
   word &w = m.at(r, r.tail);
   w.bits = bits;
   w.time = ready;
-  std::uint32_t place = 1u << (r.tail & (m.ring_size - 1));
+  std::uint64_t place = 1ull << (r.tail & (m.ring_size - 1));
   if (control)
     r.control |= place;
   else if (r.control)
