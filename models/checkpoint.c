@@ -85,9 +85,17 @@ void weft_checkpoint_name_after_path(const weft_checkpoint *checkpoint, char out
   if (dot && dot != out_name && (strcmp(dot, ".gguf") == 0 || strcmp(dot, ".safetensors") == 0)) *dot = 0;
 }
 
+static bool ends_with(const char *text, const char *end) {
+  size_t n = strlen(text), m = strlen(end);
+  return n >= m && strcmp(text + n - m, end) == 0;
+}
+
 static weft_status read_bytes(weft_checkpoint *checkpoint, const uint8_t *bytes, size_t size, const char *file) {
-  return size >= 4 && memcmp(bytes, "GGUF", 4) == 0 ? weft_gguf_read(checkpoint, bytes, size, file)
-                                                    : weft_safetensors_read(checkpoint, bytes, size, file);
+  if (size >= 4 && memcmp(bytes, "GGUF", 4) == 0) return weft_gguf_read(checkpoint, bytes, size, file);
+  if (!ends_with(file, ".gguf")) return weft_safetensors_read(checkpoint, bytes, size, file);
+  if (size < 4) return weft_error(WEFT_INVALID, "%s: %zu bytes is too short for GGUF", file, size);
+  return weft_error(WEFT_INVALID, "%s: not GGUF: it begins with the bytes %02x %02x %02x %02x, GGUF with 47 47 55 46",
+                    file, bytes[0], bytes[1], bytes[2], bytes[3]);
 }
 
 weft_status weft_checkpoint_open_bytes(const void *bytes, size_t size, const char *name,
@@ -108,11 +116,6 @@ static weft_status add_file(weft_checkpoint *checkpoint, const char *path) {
   checkpoint->files = weft_grow(checkpoint->files, checkpoint->file_count + 1, sizeof *checkpoint->files);
   checkpoint->files[checkpoint->file_count++] = mapping;
   return read_bytes(checkpoint, mapping.bytes, mapping.size, mapping.path);
-}
-
-static bool ends_with(const char *text, const char *end) {
-  size_t n = strlen(text), m = strlen(end);
-  return n >= m && strcmp(text + n - m, end) == 0;
 }
 
 static bool has_shard(const weft_checkpoint *checkpoint, const char *path) {

@@ -39,7 +39,7 @@ weft_status weft_checkpoint_seal(weft_checkpoint *checkpoint) WEFT_CHECKED;
 void weft_checkpoint_add(weft_checkpoint *checkpoint, const weft_stored_tensor *tensor);
 
 // As weft_checkpoint_open for one file whose bytes the caller keeps until the checkpoint is closed; GGUF when they
-// begin with its magic, safetensors otherwise. `name` is used in messages.
+// begin with its magic (a name in .gguf needs it), safetensors otherwise. `name` is used in messages.
 weft_status weft_checkpoint_open_bytes(const void *bytes, size_t size, const char *name,
                                        weft_checkpoint **out_checkpoint) WEFT_CHECKED;
 

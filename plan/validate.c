@@ -30,8 +30,10 @@ double weft_input_number(weft_inputs *in, const char *key, double low, double hi
   if (!status && !(value >= low && value <= high))
     status = weft_error(WEFT_INVALID, "%s is right from %g to %g", text, low, high);
   if (!status) return value;
-  if (in->error) weft_status_free(status);
-  else in->error = weft_status_prefix(status, "input \"%s\": ", key);
+  if (in->error)
+    weft_status_free(status);
+  else
+    in->error = weft_status_prefix(status, "input \"%s\": ", key);
   return low;
 }
 
@@ -152,33 +154,45 @@ static weft_status read_case(const weft_csv *table, size_t row, const size_t *co
   return NULL;
 }
 
-static bool is_listed(const char *area, const char *areas) {
+// Whether "AREA/SUBJECT" is what `wanted` names: an area, or an area and the first parts of a subject.
+static bool is_named(const char *area, const char *subject, const char *wanted, size_t length) {
+  char *name = weft_format("%s/%s", area, subject);
+  bool same = strncmp(name, wanted, length) == 0 && (name[length] == '/' || name[length] == 0);
+  free(name);
+  return same;
+}
+
+static bool is_listed(const char *area, const char *subject, const char *areas) {
   if (!areas) return true;
-  size_t length = strlen(area);
   for (const char *at = areas; *at; at += strcspn(at, ","), at += *at == ',')
-    if (strcspn(at, ",") == length && strncmp(at, area, length) == 0) return true;
+    if (is_named(area, subject, at, strcspn(at, ","))) return true;
   return false;
 }
 
-// Every area asked for must be in the table.
-static weft_status check_areas(const weft_csv *table, size_t column, const char *areas) {
+static weft_status refuse_area(const weft_csv *table, const size_t *columns, const char *at, size_t length) {
+  bool with_subject = memchr(at, '/', length) != NULL;
+  char **known = weft_allocate_array(table->rows, sizeof *known), *wanted = weft_format("%.*s", (int)length, at);
+  for (size_t row = 0; row < table->rows; ++row)
+    known[row] = weft_format("%s%s%s", weft_csv_field(table, row, columns[AREA]), with_subject ? "/" : "",
+                             with_subject ? weft_csv_field(table, row, columns[SUBJECT]) : "");
+  const char *nearest = weft_nearest(wanted, (const char *const *)known, table->rows);
+  weft_status status = weft_error(WEFT_INVALID, "%s: there is no area \"%s\"; the nearest is \"%s\"", table->where,
+                                  wanted, nearest ? nearest : "none");
+  for (size_t row = 0; row < table->rows; ++row) free(known[row]);
+  free(known);
+  free(wanted);
+  return status;
+}
+
+// All that is asked for must be in the table.
+static weft_status check_areas(const weft_csv *table, const size_t *columns, const char *areas) {
   for (const char *at = areas; at && *at; at += strcspn(at, ","), at += *at == ',') {
     size_t length = strcspn(at, ",");
     bool found = false;
-    for (size_t row = 0; row < table->rows && !found; ++row) {
-      const char *area = weft_csv_field(table, row, column);
-      found = strlen(area) == length && strncmp(area, at, length) == 0;
-    }
-    if (found) continue;
-    const char **known = weft_allocate_array(table->rows, sizeof *known);
-    for (size_t row = 0; row < table->rows; ++row) known[row] = weft_csv_field(table, row, column);
-    char *wanted = weft_format("%.*s", (int)length, at);
-    const char *nearest = weft_nearest(wanted, known, table->rows);
-    weft_status status = weft_error(WEFT_INVALID, "%s: there is no area \"%s\"; the nearest is \"%s\"", table->where,
-                                    wanted, nearest ? nearest : "none");
-    free(wanted);
-    free(known);
-    return status;
+    for (size_t row = 0; row < table->rows && !found; ++row)
+      found =
+          is_named(weft_csv_field(table, row, columns[AREA]), weft_csv_field(table, row, columns[SUBJECT]), at, length);
+    if (!found) return refuse_area(table, columns, at, length);
   }
   return NULL;
 }
@@ -186,12 +200,12 @@ static weft_status check_areas(const weft_csv *table, size_t column, const char 
 static weft_status run_cases(weft_validation *v, const char *areas) {
   size_t columns[COLUMN_COUNT];
   for (int i = 0; i < COLUMN_COUNT; ++i) WEFT_TRY(weft_csv_column(&v->table, column_names[i], &columns[i]));
-  WEFT_TRY(check_areas(&v->table, columns[AREA], areas));
+  WEFT_TRY(check_areas(&v->table, columns, areas));
   v->cases = weft_allocate_array(v->table.rows, sizeof *v->cases);
   for (size_t row = 0; row < v->table.rows; ++row) {
     weft_case *c = &v->cases[v->count];
     weft_status status = read_case(&v->table, row, columns, c);
-    if (!status && !is_listed(c->area, areas)) continue;
+    if (!status && !is_listed(c->area, c->subject, areas)) continue;
     if (!status) status = predict(c, &v->table.arena);
     if (status) return weft_status_prefix(status, "%s:%u: ", v->table.where, weft_csv_line(&v->table, row));
     ++v->count;

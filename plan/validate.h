@@ -43,9 +43,9 @@ typedef struct weft_validation {
   uint32_t count, within, beyond, on_trial, not_covered;
 } weft_validation;
 
-// Runs every case of the file whose area is in `areas` ("plan,train"; NULL: all). WEFT_INVALID: a malformed table,
-// number, role or input (file:line), an area that the file does not have, or an input that a covered subject does not
-// know.
+// Runs every case of the file that `areas` names ("plan,train/weight_streaming": areas, or an area and the first parts
+// of a subject; NULL: all). WEFT_INVALID: a malformed table, number, role or input (file:line), an area or subject that
+// the file does not have, or an input that a covered subject does not know.
 weft_status weft_validation_run(const char *path, const char *areas, weft_validation *out_validation) WEFT_CHECKED;
 void weft_validation_finish(weft_validation *validation);  // takes a zeroed one
 

@@ -78,6 +78,15 @@ static step_costs cost_step(const weft_schedule &schedule, const weft_step &step
   return costs;
 }
 
+// A gathered table's gradient begins as zeros at the store, written in the first iteration before anything is added.
+static double zeroing_seconds(const weft_schedule &schedule, const weft_step &step) {
+  if (step.op != WEFT_OP_EMBED_BACKWARD || step.attributes.accumulate) return 0;
+  std::uint32_t table = step.outputs[0];
+  double bandwidth = schedule.machine->store_bytes_per_second;
+  if (table == WEFT_NONE || table >= schedule.tensor_count || bandwidth <= 0) return 0;
+  return static_cast<double>(weft_tensor_bytes(&schedule.tensors[table])) / bandwidth;
+}
+
 std::vector<step_costs> cost_schedule(const weft_schedule &schedule) {
   std::vector<step_costs> costs;
   costs.reserve(schedule.step_count);
@@ -86,6 +95,7 @@ std::vector<step_costs> cost_schedule(const weft_schedule &schedule) {
     const weft_step &step = schedule.steps[number];
     costs.push_back(cost_step(schedule, step));
     costs.back().once = costs.back().first;
+    costs.back().once.useful_seconds += zeroing_seconds(schedule, step);
     if (step.queue != WEFT_QUEUE_COMPUTE || step.layer < 0) continue;
     if (passes.emplace(step.layer, step.phase, step.recomputed).second)
       costs.back().once.overhead_seconds += schedule.machine->layer_seconds;

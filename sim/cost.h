@@ -41,7 +41,7 @@ struct portion {
 struct step_costs {
   std::uint32_t chunks = 1;  // 1 where the step has no partner: nothing can be seen of its chunks then
   work first, middle, last;  // chunk 0; chunks 1 .. chunks-2; chunk chunks-1 (when there is more than one)
-  work once;                 // chunk 0 of the first iteration: `first` with layer_seconds
+  work once;                 // chunk 0 of the first iteration: `first` with layer_seconds, or zeros written before sums
 
   const work &chunk(std::uint32_t index, bool first_iteration) const {
     if (index == 0) return first_iteration ? once : first;

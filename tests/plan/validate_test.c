@@ -48,13 +48,14 @@ static weft_status run_rows(const char *rows, const char *areas, weft_validation
 static void verdicts(void **state) {
   (void)state;
   weft_validation v;
-  assert_ok(run_rows("a,plan,energy,gpu_hours=1000;gpu_watts=100;pue=1,energy,0.11,MWh,10,predict,published,x\n"
-                     "b,plan,energy,gpu_hours=1000;gpu_watts=100;pue=1,energy,0.2,MWh,10,predict,published,x\n"
-                     "c,plan,params,network=nobody-knows,parameters,5,1,0,predict,exact,x\n"
-                     "d,plan,energy,gpu_hours=-;gpu_watts=100;pue=1,energy,0.2,MWh,10,predict,published,x\n"
-                     "e,moon,landing,when=1969,year,1969,1,0,calibrate,exact,\"x, y\"\n"
-                     "f,plan,energy,gpu_hours=1;gpu_watts=100;pue=1,energy,,MWh,10,predict,published,x\n",
-                     NULL, &v));
+  assert_ok(
+      run_rows("a,plan,energy,gpu_hours=1000;gpu_watts=100;pue=1,energy,0.11,MWh,10,predict,published,x\n"
+               "b,plan,energy,gpu_hours=1000;gpu_watts=100;pue=1,energy,0.2,MWh,10,predict,published,x\n"
+               "c,plan,params,network=nobody-knows,parameters,5,1,0,predict,exact,x\n"
+               "d,plan,energy,gpu_hours=-;gpu_watts=100;pue=1,energy,0.2,MWh,10,predict,published,x\n"
+               "e,moon,landing,when=1969,year,1969,1,0,calibrate,exact,\"x, y\"\n"
+               "f,plan,energy,gpu_hours=1;gpu_watts=100;pue=1,energy,,MWh,10,predict,published,x\n",
+               NULL, &v));
   static const weft_verdict expected[] = {WEFT_WITHIN,      WEFT_BEYOND,      WEFT_NOT_COVERED,
                                           WEFT_NOT_COVERED, WEFT_NOT_COVERED, WEFT_NOT_COVERED};
   static const char *const reasons[] = {NULL,      NULL, "nobody-knows", "gpu_hours was not published", "no prediction",
@@ -89,6 +90,21 @@ static void areas(void **state) {
   assert_int_equal(v.count, 2);
   weft_validation_finish(&v);
   assert_refused(run_rows(rows, "mooon", &v), "no area \"mooon\"", "\"moon\"");
+}
+
+static void subjects(void **state) {
+  (void)state;
+  static const char rows[] =
+      "a,moon,rock/old,,q,1,1,0,predict,e,s\nb,moon,rock/"
+      "new,,q,1,1,0,predict,e,s\nc,moon,rocket,,q,1,1,0,predict,e,s\n";
+  weft_validation v;
+  assert_ok(run_rows(rows, "moon/rock", &v));
+  assert_int_equal(v.count, 2);
+  weft_validation_finish(&v);
+  assert_ok(run_rows(rows, "moon/rock/new,moon/rocket", &v));
+  assert_int_equal(v.count, 2);
+  weft_validation_finish(&v);
+  assert_refused(run_rows(rows, "moon/roket", &v), "no area \"moon/roket\"", "\"moon/rocket\"");
 }
 
 // On trial: predicted and printed, and neither a success nor a failure.
@@ -136,7 +152,8 @@ static void refusals(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(own_table), cmocka_unit_test(verdicts), cmocka_unit_test(areas),
-                                     cmocka_unit_test(trials), cmocka_unit_test(refusals)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(own_table), cmocka_unit_test(verdicts),
+                                     cmocka_unit_test(areas),     cmocka_unit_test(subjects),
+                                     cmocka_unit_test(trials),    cmocka_unit_test(refusals)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
