@@ -1,6 +1,7 @@
 // Ops lowered to kernels on one mesh: operands in blocks over the cores' SRAM or at the edge, kernels run one after
 // the other. Inside of sim/wavelet.h.
-#pragma once
+#ifndef WEFT_SIM_LOWER_H
+#define WEFT_SIM_LOWER_H
 
 #include <cstdint>
 #include <functional>
@@ -101,3 +102,5 @@ class lowering {
 };
 
 }  // namespace weft
+
+#endif

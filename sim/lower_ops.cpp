@@ -50,16 +50,13 @@ weft_status lowering::product(const lowered_call &call) {
   weft_layer_product shape = {x.rows, in, out, a.scale, bias, call.accumulate};
   std::uint32_t in_block = weft_layer_block(in, mesh_.columns), out_block = weft_layer_block(out, mesh_.columns);
   words lines(mesh_.columns);
+  if (bias) lines = vectors({&b});
   for (std::uint32_t column = 0; column < mesh_.columns; ++column)
-    for (std::uint32_t turn = 0; turn < mesh_.columns; ++turn) {
-      for (std::uint32_t m = turn * out_block; bias && turn == column && m < (turn + 1) * out_block; ++m)
-        lines[column].push_back(m < out ? bits_of(b.values[m]) : 0);
-      for (std::uint32_t m = turn * out_block; m < (turn + 1) * out_block; ++m)
-        for (std::uint32_t k = column * in_block; k < (column + 1) * in_block; ++k) {
-          std::size_t at = in_rows ? static_cast<std::size_t>(k) * out + m : static_cast<std::size_t>(m) * in + k;
-          lines[column].push_back(m < out && k < in ? bits_of(w.values[at]) : 0);
-        }
-    }
+    for (std::uint32_t m = 0; m < mesh_.columns * out_block; ++m)
+      for (std::uint32_t k = column * in_block; k < (column + 1) * in_block; ++k) {
+        std::size_t at = in_rows ? static_cast<std::size_t>(k) * out + m : static_cast<std::size_t>(m) * in + k;
+        lines[column].push_back(m < out && k < in ? bits_of(w.values[at]) : 0);
+      }
   sharded &y = *call.out[0].here;
   if (!call.accumulate) y = lay(x.rows, out, mesh_.dtype);
   return execute(weft_layer_make_product(&mesh_, &shape), {{"x", call.in[0].here}, {"y", &y}}, lines, nullptr);

@@ -45,10 +45,10 @@ static inline uint32_t weft_layer_block(uint32_t total, uint32_t parts) { return
 
 // y (N, M) = scale * (x B + bias), or y + that with `accumulate`; B (K, M) is whichever way the weight is stored.
 // Serves linear (K = inputs) and linear_backward_input (K = outputs). Arrays x, y.
-// Channel x, for every xd in 0 .. columns - 1: with `bias` and xd == x the Bm words of the bias's block xd; then
-// Bm * Bk words, word (m, k) being B[x * Bk + k][xd * Bm + m], 0 outside.
-// For every xd the cores of a row multiply their block of x by the streamed block; the partial sums move towards column
-// xd from both sides. About columns * (Bn Bm Bk / rate + Bm Bk) cycles.
+// Channel x: with `bias` the Bm words of the bias's block x; then for every xd in 0 .. columns - 1 Bm * Bk words, word
+// (m, k) being B[x * Bk + k][xd * Bm + m], 0 outside.
+// For every xd the cores of a row multiply their block of x by the streamed block, while the next one arrives; the
+// partial sums move towards column xd from both sides.
 typedef struct weft_layer_product {
   uint32_t tokens, in, out;  // N, K, M
   float scale;

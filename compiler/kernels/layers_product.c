@@ -1,6 +1,8 @@
 // Products with streamed weights, and the gradient of a weight.
 #include "compiler/kernels/layers_internal.h"
 
+static const weft_operand absent = {.kind = WEFT_ABSENT, .offset_register = WEFT_NOTHING};
+
 typedef struct product {
   const weft_layer_product *shape;
   uint32_t columns, token_block, in_block, out_block;
@@ -44,25 +46,38 @@ static void finish_block(const core *c, const product *p, extent n, uint32_t par
   }
 }
 
+// Multiplies by the block in `weights` while the next one, if any, arrives in `next`.
+static void take_turn(const core *c, const product *p, extent n, uint32_t x, uint32_t weights, uint32_t next,
+                      uint32_t part, uint32_t turn, uint32_t k) {
+  when(c, reg(c, turn), WEFT_LESS, constant((int32_t)p->columns - 1));
+  weft_emit1(c->kernel, c->program, WEFT_DO_MOVE, p->in_block * p->out_block, whole(c, next),
+             weft_receive(p->weights, WEFT_F32))
+      ->microthread = 0;
+  end(c);
+  multiply_block(c, p, n, x, weights, part, k);
+}
+
 static void emit_product(core *c, const void *what) {
   const product *p = what;
   uint32_t x = operand_of(c, "x", c->dtype, p->token_block * p->in_block, true, false);
   uint32_t y = operand_of(c, "y", c->dtype, p->token_block * p->out_block, p->shape->accumulate, true);
-  uint32_t weights = array_of(c, "weights", WEFT_F32, p->in_block * p->out_block);
+  uint32_t even = array_of(c, "weights_even", WEFT_F32, p->in_block * p->out_block);
+  uint32_t odd = array_of(c, "weights_odd", WEFT_F32, p->in_block * p->out_block);
   uint32_t part = array_of(c, "part", WEFT_F32, p->token_block * p->out_block);
   uint32_t bias = p->shape->bias ? array_of(c, "bias", WEFT_F32, p->out_block) : WEFT_NOTHING;
   uint32_t rows = share(c, "tokens", ALONG_COLUMN, p->shape->tokens, p->token_block);
   extent n = by(times(c, "values", rows, p->out_block));
   uint32_t turn = integer(c, "turn"), k = integer(c, "k"), me = c->me[ALONG_ROW];
   weft_operand stream = weft_receive(p->weights, WEFT_F32);
+  if (p->shape->bias) vector1(c, WEFT_DO_MOVE, fixed(p->out_block), whole(c, bias), stream);
+  vector1(c, WEFT_DO_MOVE, fixed(p->in_block * p->out_block), whole(c, even), stream);
   loop(c, turn, constant((int32_t)p->columns));
-  if (p->shape->bias) {
-    when(c, reg(c, turn), WEFT_EQUAL, reg(c, me));
-    vector1(c, WEFT_DO_MOVE, fixed(p->out_block), whole(c, bias), stream);
-    end(c);
-  }
-  vector1(c, WEFT_DO_MOVE, fixed(p->in_block * p->out_block), whole(c, weights), stream);
-  multiply_block(c, p, n, x, weights, part, k);
+  scalar(c, WEFT_DO_AND, k, reg(c, turn), constant(1));
+  when(c, reg(c, k), WEFT_EQUAL, constant(0));
+  take_turn(c, p, n, x, even, odd, part, turn, k);
+  weft_begin_else(c->kernel, c->program);
+  take_turn(c, p, n, x, odd, even, part, turn, k);
+  end(c);
   if (chain_has_out(c, &p->east)) {
     when(c, reg(c, turn), WEFT_MORE, reg(c, me));
     chain_add(c, &p->east, n, part);
@@ -76,6 +91,7 @@ static void emit_product(core *c, const void *what) {
   when(c, reg(c, turn), WEFT_EQUAL, reg(c, me));
   finish_block(c, p, n, part, bias, y);
   end(c);
+  weft_emit1(c->kernel, c->program, WEFT_DO_WAIT, 1, absent, absent)->microthread = 0;
   end(c);
 }
 
