@@ -1,0 +1,224 @@
+#include "cli/observe.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "traces/heatmap.h"
+
+static bool records(const weft_cli_observe *observe) { return observe->vcd || observe->trace; }
+static bool counts(const weft_cli_observe *observe) {
+  return observe->heatmap || observe->links > 0 || observe->cores > 0;
+}
+
+bool weft_cli_observe_wanted(const weft_cli_observe *observe) {
+  return counts(observe) || records(observe) || observe->metric_name || observe->rectangle || observe->window ||
+         observe->links != 0 || observe->cores != 0 || observe->scale != 0;
+}
+
+// "A..B" or "A", both included; *text moves behind it.
+static bool read_range(const char **text, uint64_t *out_first, uint64_t *out_last) {
+  char *end = NULL;
+  if (!isdigit((unsigned char)**text)) return false;
+  errno = 0;
+  *out_first = *out_last = strtoull(*text, &end, 10);
+  if (strncmp(end, "..", 2) == 0) {
+    if (!isdigit((unsigned char)end[2])) return false;
+    *out_last = strtoull(end + 2, &end, 10);
+  }
+  *text = end;
+  return errno == 0 && *out_first <= *out_last;
+}
+
+static weft_status read_rectangle(weft_cli_observe *observe) {
+  const char *text = observe->rectangle;
+  uint64_t x = 0, x_last = 0, y = 0, y_last = 0;
+  bool good = read_range(&text, &x, &x_last) && *text == ',';
+  if (good) {
+    ++text;
+    good = read_range(&text, &y, &y_last) && *text == 0 && x_last < UINT32_MAX && y_last < UINT32_MAX;
+  }
+  if (!good)
+    return weft_error(WEFT_INVALID, "--rectangle %s: expected columns and rows, first and last, such as 0..7,0..7",
+                      observe->rectangle);
+  observe->where = weft_block_of((uint32_t)x, (uint32_t)x_last + 1, (uint32_t)y, (uint32_t)y_last + 1);
+  observe->somewhere = true;
+  return NULL;
+}
+
+static weft_status read_window(weft_cli_observe *observe) {
+  const char *text = observe->window;
+  uint64_t last = 0;
+  if (!read_range(&text, &observe->begin, &last) || *text || last == UINT64_MAX)
+    return weft_error(WEFT_INVALID, "--window %s: expected cycles, first and last, such as 1000..2000",
+                      observe->window);
+  observe->end = last + 1;
+  return NULL;
+}
+
+weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name, const weft_machine *machine) {
+  snprintf(observe->name, sizeof observe->name, "%s", name);
+  observe->clock_hz = machine->mesh.clock_hz;
+  observe->end = UINT64_MAX;
+  if (observe->links < 0) return weft_error(WEFT_INVALID, "--links %d: expected 1 or more", observe->links);
+  if (observe->cores < 0) return weft_error(WEFT_INVALID, "--cores %d: expected 1 or more", observe->cores);
+  if (!(observe->scale >= 0)) return weft_error(WEFT_INVALID, "--scale %g: expected more than 0", observe->scale);
+  if (!observe->heatmap && (observe->metric_name || observe->scale > 0))
+    return weft_error(WEFT_INVALID, "--%s is for --heatmap, which is not given",
+                      observe->metric_name ? "metric" : "scale");
+  if (!records(observe) && (observe->rectangle || observe->window))
+    return weft_error(WEFT_INVALID, "--%s is for --vcd or --trace, neither of which is given",
+                      observe->rectangle ? "rectangle" : "window");
+  if (observe->heatmap) WEFT_TRY(weft_status_prefix(weft_heatmap_check_path(observe->heatmap), "--heatmap "));
+  if (observe->metric_name)
+    WEFT_TRY(weft_status_prefix(weft_metric_parse(observe->metric_name, &observe->metric), "--metric "));
+  if (observe->rectangle) WEFT_TRY(read_rectangle(observe));
+  if (observe->window) WEFT_TRY(read_window(observe));
+  if (records(observe)) observe->recording = weft_recording_create(name, observe->clock_hz);
+  return NULL;
+}
+
+// ---- events
+
+static weft_core_state state_of(const weft_instruction *i) {
+  if (i->a.kind == WEFT_RECEIVE || i->b.kind == WEFT_RECEIVE || i->c.kind == WEFT_RECEIVE) return WEFT_CORE_RECEIVES;
+  return i->to.kind == WEFT_SEND ? WEFT_CORE_SENDS : WEFT_CORE_BUSY;
+}
+
+// The program that core (x, y) runs: the last one with a block that holds it.
+static uint32_t program_at(const weft_kernel *kernel, uint32_t x, uint32_t y) {
+  for (uint32_t p = kernel->program_count; p-- > 0;) {
+    const weft_program *program = &kernel->programs[p];
+    for (uint32_t b = 0; b < program->block_count; ++b) {
+      const weft_block *block = &program->blocks[b];
+      if (x >= block->x && x < block->x_end && y >= block->y && y < block->y_end &&
+          (x - block->x) % block->step_x == 0 && (y - block->y) % block->step_y == 0)
+        return p;
+    }
+  }
+  return WEFT_NOTHING;
+}
+
+static uint32_t label_of(weft_cli_observe *observe, uint32_t program, const weft_core_event *event) {
+  const weft_program *p = &observe->kernel->programs[program];
+  uint32_t *label = &observe->labels[program][event->instruction];
+  if (*label == 0) {
+    const weft_instruction *i = &p->code[event->instruction];
+    char text[160];
+    int length = snprintf(text, sizeof text, "%s: %s", event->task < p->task_count ? p->tasks[event->task].name : "?",
+                          weft_instruction_name(i->kind));
+    if (i->line > 0) snprintf(text + length, sizeof text - (size_t)length, " (line %" PRIu32 ")", i->line);
+    *label = weft_recording_label(observe->recording, text) + 1;
+  }
+  return *label - 1;
+}
+
+static void take_core(void *context, const weft_core_event *event) {
+  weft_cli_observe *observe = context;
+  uint32_t program = program_at(observe->kernel, event->x, event->y);
+  if (program == WEFT_NOTHING) return;
+  const weft_instruction *i = &observe->kernel->programs[program].code[event->instruction];
+  weft_span span = {.x = event->x,
+                    .y = event->y,
+                    .lane = event->microthread && i->microthread != WEFT_NOTHING ? 1 + i->microthread : 0,
+                    .task = event->task,
+                    .instruction = event->instruction,
+                    .label = label_of(observe, program, event),
+                    .state = state_of(i),
+                    .begin = observe->elapsed + event->begin,
+                    .end = observe->elapsed + event->end};
+  weft_recording_span(observe->recording, &span);
+}
+
+static void take_hop(void *context, const weft_hop_event *event) {
+  weft_cli_observe *observe = context;
+  weft_hop hop = {event->x,   event->y, event->colour, event->port, event->control, observe->elapsed + event->cycle,
+                  event->bits};
+  weft_recording_hop(observe->recording, &hop);
+}
+
+static void forget_labels(weft_cli_observe *observe) {
+  for (uint32_t p = 0; observe->labels && p < observe->label_programs; ++p) free(observe->labels[p]);
+  free(observe->labels);
+  observe->labels = NULL;
+}
+
+weft_status weft_cli_observe_open(weft_cli_observe *observe, const weft_kernel *kernel, weft_mesh_options *options) {
+  options->count_links = counts(observe);
+  observe->columns = kernel->columns;
+  observe->rows = kernel->rows;
+  if (!records(observe)) return NULL;
+  weft_block where = observe->somewhere ? observe->where : weft_block_all(kernel);
+  if (where.x_end > kernel->columns || where.y_end > kernel->rows)
+    return weft_error(WEFT_INVALID, "--rectangle %s: the mesh has columns 0..%" PRIu32 " and rows 0..%" PRIu32,
+                      observe->rectangle, kernel->columns - 1, kernel->rows - 1);
+  forget_labels(observe);
+  observe->kernel = kernel;
+  observe->label_programs = kernel->program_count;
+  observe->labels = weft_allocate_array(kernel->program_count, sizeof(uint32_t *));
+  for (uint32_t p = 0; p < kernel->program_count; ++p)
+    observe->labels[p] = weft_allocate_array(kernel->programs[p].code_count + 1, sizeof(uint32_t));
+  uint64_t now = observe->elapsed;
+  observe->observer = (weft_mesh_observer){.context = observe,
+                                           .where = where,
+                                           .begin = observe->begin > now ? observe->begin - now : 0,
+                                           .end = observe->end > now ? observe->end - now : 0,
+                                           .core = take_core,
+                                           .hop = observe->vcd ? take_hop : NULL};
+  options->observer = &observe->observer;
+  return NULL;
+}
+
+void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_mesh_sim *mesh,
+                           const weft_mesh_report *report) {
+  if (counts(observe)) {
+    uint32_t columns = observe->columns, rows = observe->rows;
+    weft_activity *activity = weft_activity_create(phase, columns, rows, report->cycles);
+    for (uint32_t y = 0; y < rows; ++y) {
+      for (uint32_t x = 0; x < columns; ++x) {
+        size_t core = (size_t)y * columns + x;
+        weft_core_account account = weft_mesh_core(mesh, x, y);
+        activity->cores[core] = (weft_core_activity){account.busy_cycles, account.stall_cycles[WEFT_STALL_RECEIVE],
+                                                     account.stall_cycles[WEFT_STALL_SEND],
+                                                     account.stall_cycles[WEFT_STALL_IDLE], account.end_cycle};
+        for (int port = 0; port < WEFT_ACTIVITY_LINKS; ++port)
+          activity->links[core][port] = weft_mesh_link(mesh, x, y, (weft_port)port);
+      }
+    }
+    observe->phases = weft_grow(observe->phases, observe->phase_count + 1, sizeof(weft_activity *));
+    observe->phases[observe->phase_count++] = activity;
+  }
+  observe->elapsed += report->cycles;
+}
+
+weft_status weft_cli_observe_end(weft_cli_observe *observe, weft_table_form form, FILE *out) {
+  const weft_activity *const *phases = (const weft_activity *const *)observe->phases;
+  if (observe->phase_count > 0) {
+    if (observe->links > 0)
+      weft_activity_print_links(phases, observe->phase_count, (uint32_t)observe->links, form, out);
+    if (observe->cores > 0)
+      weft_activity_print_cores(phases, observe->phase_count, (uint32_t)observe->cores, form, out);
+    if (observe->heatmap)
+      WEFT_TRY(weft_activity_draw(phases, observe->phase_count, observe->name, observe->metric, observe->scale,
+                                  observe->heatmap));
+  }
+  if (observe->vcd) WEFT_TRY(weft_recording_write_vcd(observe->recording, observe->vcd));
+  return observe->trace ? weft_recording_write_trace(observe->recording, observe->trace) : NULL;
+}
+
+void weft_cli_observe_finish(weft_cli_observe *observe) {
+  forget_labels(observe);
+  weft_recording_destroy(observe->recording);
+  for (uint32_t p = 0; p < observe->phase_count; ++p) weft_activity_destroy(observe->phases[p]);
+  free(observe->phases);
+  free(observe->heatmap);
+  free(observe->metric_name);
+  free(observe->vcd);
+  free(observe->trace);
+  free(observe->rectangle);
+  free(observe->window);
+  *observe = (weft_cli_observe){0};
+}

@@ -1,0 +1,79 @@
+// Options that show what a simulated mesh did, shared by the commands that run one (kernel run, sim --level wavelet):
+// heat maps, tables of links and cores, VCD and trace of a rectangle.
+//
+//   weft_cli_observe observe = {0};
+//   struct poptOption table[] = {..., WEFT_CLI_OBSERVE_OPTIONS(observe), POPT_TABLEEND};
+//   WEFT_TRY(weft_cli_observe_begin(&observe, name, machine));             after parsing
+//   for every kernel:
+//     WEFT_TRY(weft_cli_observe_open(&observe, kernel, &mesh_options));              before weft_mesh_open
+//     ... weft_mesh_open, weft_mesh_run ...
+//     weft_cli_observe_take(&observe, "phase", mesh, &report);             before weft_mesh_close
+//   status = weft_cli_observe_end(&observe, form, stdout);                 writes and prints what was asked for
+//   weft_cli_observe_finish(&observe);                                     always; takes a zeroed one
+//
+// Phases follow each other in time: cycles of the second one begin where those of the first one end, also for --window.
+#ifndef WEFT_CLI_OBSERVE_H
+#define WEFT_CLI_OBSERVE_H
+
+#include <popt.h>
+
+#include "base/table.h"
+#include "sim/mesh.h"
+#include "traces/activity.h"
+#include "traces/recording.h"
+
+typedef struct weft_cli_observe {
+  // Options as given.
+  char *heatmap, *metric_name, *vcd, *trace, *rectangle, *window;
+  double scale;
+  int links, cores;
+  // From here on: this module's own.
+  char name[64];
+  double clock_hz;
+  weft_activity_metric metric;
+  weft_block where;
+  bool somewhere;  // --rectangle is given
+  uint64_t begin, end, elapsed;
+  const weft_kernel *kernel;  // that runs now
+  uint32_t columns, rows;     // of it
+  uint32_t **labels;          // by program and instruction: label + 1
+  uint32_t label_programs;
+  weft_mesh_observer observer;
+  weft_recording *recording;
+  weft_activity **phases;
+  uint32_t phase_count;
+} weft_cli_observe;
+
+#define WEFT_CLI_OBSERVE_OPTIONS(o)                                                                                   \
+  {"heatmap", 0, POPT_ARG_STRING, &(o).heatmap, 0, "draw the mesh, a pixel per core (.png or .svg)", "FILE"},         \
+      {"metric",                                                                                                      \
+       0,                                                                                                             \
+       POPT_ARG_STRING,                                                                                               \
+       &(o).metric_name,                                                                                              \
+       0,                                                                                                             \
+       "what --heatmap shows: busy (default), receive, send, idle, links, north, east, south, west",                  \
+       "WHAT"},                                                                                                       \
+      {"scale", 0, POPT_ARG_DOUBLE, &(o).scale, 0, "upper end of the colours (default: chosen)", "VALUE"},            \
+      {"links", 0, POPT_ARG_INT, &(o).links, 0, "print the N links with most wavelets", "N"},                         \
+      {"cores", 0, POPT_ARG_INT, &(o).cores, 0, "print the N busiest cores", "N"},                                    \
+      {"vcd", 0, POPT_ARG_STRING, &(o).vcd, 0, "waves of --rectangle and --window for GTKWave", "FILE"},              \
+      {"rectangle", 0, POPT_ARG_STRING, &(o).rectangle, 0, "cores for --vcd and --trace (0..7,0..7)", "X..X,Y..Y"}, { \
+    "window", 0, POPT_ARG_STRING, &(o).window, 0, "cycles for --vcd and --trace (default: all)", "A..B"               \
+  }
+// The trace of cores; apart, because weft sim has an option of this name already.
+#define WEFT_CLI_OBSERVE_TRACE(o) \
+  { "trace", 0, POPT_ARG_STRING, &(o).trace, 0, "instructions of --rectangle and --window for Perfetto", "FILE" }
+
+bool weft_cli_observe_wanted(const weft_cli_observe *observe);  // any of the options is given
+// WEFT_INVALID: options that are wrong or do not go together. Nothing is simulated before this.
+weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name,
+                                   const weft_machine *machine) WEFT_CHECKED;
+// WEFT_INVALID: the rectangle is not on this kernel's mesh. Sets count_links and observer of the options.
+weft_status weft_cli_observe_open(weft_cli_observe *observe, const weft_kernel *kernel,
+                                  weft_mesh_options *options) WEFT_CHECKED;
+void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_mesh_sim *mesh,
+                           const weft_mesh_report *report);
+weft_status weft_cli_observe_end(weft_cli_observe *observe, weft_table_form form, FILE *out) WEFT_CHECKED;
+void weft_cli_observe_finish(weft_cli_observe *observe);
+
+#endif
