@@ -17,7 +17,7 @@ typedef struct weft_command {
 
 #define WEFT_COMMANDS(X)                                                                                     \
   X(networks) X(machines) X(backends) X(compile) X(show) X(sim) X(run) X(generate) X(train) X(score) X(trace) \
-  X(compare) X(calibrate) X(validate) X(checkpoint) X(tokenize)
+  X(compare) X(calibrate) X(validate) X(checkpoint) X(tokenize) X(kernel)
 #define X(name) extern const weft_command weft_command_##name;
 WEFT_COMMANDS(X)
 #undef X

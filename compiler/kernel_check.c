@@ -206,6 +206,9 @@ static weft_status check_arrays(const weft_program *p) {
       return weft_error(WEFT_INVALID, "array \"%s\" is of type %s; cores hold f32, f16, bf16 and i32", array->name,
                         array->dtype < WEFT_DTYPE_COUNT ? weft_dtype_name(array->dtype) : "?");
     if (array->length == 0) return weft_error(WEFT_INVALID, "array \"%s\" has no elements", array->name);
+    if (array->dtype == WEFT_I32 && !(fabsf(array->fill) < 2147483648.0f))
+      return weft_error(WEFT_INVALID, "array \"%s\" is filled with %g, which no i32 holds", array->name,
+                        (double)array->fill);
     uint32_t bytes = weft_dtype_block_bytes(array->dtype);
     if (array->skew % bytes != 0 || (array->address != WEFT_NOTHING && array->address % bytes != 0))
       return weft_error(WEFT_INVALID, "array \"%s\": address or skew is not a multiple of its elements' %u bytes",
@@ -278,7 +281,7 @@ static weft_status check_tasks(const weft_program *p) {
                              "would ever run");
 }
 
-// A colour that no core of the program can send (or receive), whatever the path through its code.
+// A colour that no core of the program can send (or receive), outside of ifs.
 static weft_status check_reach(const weft_kernel *kernel, const weft_program *p) {
   uint32_t sends, receives;
   weft_program_colours(p, &sends, &receives);

@@ -89,10 +89,16 @@ void weft_program_colours(const weft_program *program, uint32_t *out_sends, uint
   uint32_t sends = 0, receives = 0;
   for (uint32_t i = 0; i < program->code_count; ++i) {
     const weft_instruction *instruction = &program->code[i];
+    // What stands in an if may be for other cores than those that this program has here.
+    if (instruction->kind == WEFT_DO_IF || instruction->kind == WEFT_DO_ELSE) {
+      i = instruction->target - 1;
+      continue;
+    }
+    if (!weft_instruction_is_vector(instruction->kind) && instruction->kind != WEFT_DO_SWITCH) continue;
     const weft_operand *sources[] = {&instruction->a, &instruction->b, &instruction->c};
     if (instruction->to.kind == WEFT_SEND) sends |= 1u << instruction->to.index;
     for (size_t s = 0; s < 3; ++s)
-      if (sources[s]->kind == WEFT_RECEIVE) receives |= 1u << sources[s]->index;
+      if (sources[s]->kind == WEFT_RECEIVE && sources[s]->index < WEFT_COLOURS) receives |= 1u << sources[s]->index;
   }
   for (uint32_t t = 0; t < program->task_count; ++t)
     if (program->tasks[t].trigger == WEFT_BY_WAVELET || program->tasks[t].trigger == WEFT_BY_CONTROL)

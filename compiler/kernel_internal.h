@@ -34,7 +34,8 @@ bool weft_view_extent(const weft_operand *view, uint32_t count, int64_t *out_lea
 // The parts of weft_kernel_check that look at the code of one program: types, views, structure; sets targets.
 weft_status weft_kernel_check_code(weft_kernel *kernel, uint32_t program) WEFT_CHECKED;
 
-// Colours that the program sends and receives (masks of 1 << colour).
+// Colours that the program sends and receives whatever its ifs decide (masks of 1 << colour); after
+// weft_kernel_check_code.
 void weft_program_colours(const weft_program *program, uint32_t *out_sends, uint32_t *out_receives);
 
 // Type of the wavelets of an instruction where the text names none: that of its first operand in memory or a register,

@@ -235,17 +235,19 @@ static weft_status read_range(weft_parser *parser, uint32_t side, const char *wh
     return NULL;
   }
   const weft_token *token = weft_peek(parser);
-  WEFT_TRY(weft_text_whole(parser, -1, (int64_t)side, what, &first));
+  WEFT_TRY(weft_text_whole(parser, INT32_MIN, INT32_MAX, what, &first));
   last = first;
   bool ranged = weft_accept_sign(parser, WEFT_SIGN2('.', '.'));
-  if (ranged) WEFT_TRY(weft_text_whole(parser, -2, (int64_t)side - 1, what, &last));
-  if (ranged && weft_accept_word(parser, "step")) WEFT_TRY(weft_text_whole(parser, 1, UINT32_MAX - 1, "a step", &step));
-  if (last < first - 1 || (last >= first && first < 0) || (!ranged && first >= side))
+  if (ranged) WEFT_TRY(weft_text_whole(parser, INT32_MIN, INT32_MAX, what, &last));
+  if (ranged && weft_accept_word(parser, "step")) WEFT_TRY(weft_text_whole(parser, 1, INT32_MAX, "a step", &step));
+  // 1..0 is nothing, as 1..cores - 2 is where there are two; 3..0 is a mistake.
+  bool empty = last < first && last >= first - step;
+  if (!empty && (first < 0 || last < first || last >= side))
     return ranged ? weft_text_error(parser, token, "%ss %" PRId64 " to %" PRId64 "; the mesh has 0 to %u", what, first,
                                     last, side - 1)
                   : weft_text_error(parser, token, "%s %" PRId64 "; the mesh has 0 to %u", what, first, side - 1);
-  *out_first = first < 0 ? 0 : (uint32_t)first;
-  *out_end = last < first ? *out_first : (uint32_t)last + 1;
+  *out_first = empty ? 0 : (uint32_t)first;
+  *out_end = empty ? 0 : (uint32_t)last + 1;
   *out_step = (uint32_t)step;
   return NULL;
 }

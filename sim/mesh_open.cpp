@@ -121,6 +121,25 @@ static void set_registers(mesh_state &m, const weft_program &program, std::uint3
   }
 }
 
+// What arrays hold before the host writes: zeros, or one value each.
+static void fill_arrays(mesh_state &m, const core &c) {
+  const weft_program &program = m.kernel->programs[c.program];
+  for (std::uint32_t a = 0; a < program.array_count; ++a) {
+    const weft_array &array = program.arrays[a];
+    if (array.fill == 0) continue;
+    std::vector<float> values(array.length, array.fill);
+    std::uint8_t *to = m.sram.data() + c.sram + array.address;
+    if (array.dtype != WEFT_I32) {
+      weft_dtype_from_f32(array.dtype, values.data(), to, values.size());
+      continue;
+    }
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      auto whole = static_cast<std::int32_t>(array.fill);
+      std::memcpy(to + 4 * i, &whole, sizeof whole);
+    }
+  }
+}
+
 static void place_cores(mesh_state &m) {
   m.cores.resize(m.routers);
   for (core &c : m.cores) c.program = WEFT_NOTHING;
@@ -146,8 +165,11 @@ static void place_cores(mesh_state &m) {
   m.sram.resize(sram);
   m.operations.resize(operations);
   m.registers.resize(registers);
-  for (std::uint32_t where = 0; where < m.routers; ++where)
-    if (m.cores[where].program != WEFT_NOTHING) set_registers(m, m.kernel->programs[m.cores[where].program], where);
+  for (std::uint32_t where = 0; where < m.routers; ++where) {
+    if (m.cores[where].program == WEFT_NOTHING) continue;
+    set_registers(m, m.kernel->programs[m.cores[where].program], where);
+    fill_arrays(m, m.cores[where]);
+  }
 }
 
 static void open_channels(mesh_state &m) {

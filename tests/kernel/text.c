@@ -163,7 +163,7 @@ static const char *const mistakes[][2] = {
     {"  task u on strat", "expected start, wavelet or control, found \"strat\""},
     {"route c0 at 0, 0: ramp -> eats",
      "expected a port (north, east, south, west, ramp), found \"eats\"; the nearest is \"east\""},
-    {"route c0 at 0..4, 0: ramp -> east", "test:13:16: column is 4; expected -2 to 3"},
+    {"route c0 at 0..4, 0: ramp -> east", "test:13:13: columns 0 to 4; the mesh has 0 to 3"},
     {"route c0 at 3..1, 0: ramp -> east", "columns 3 to 1; the mesh has 0 to 3"},
     {"channel c in at 0, 0 west on c0 word 3", "expected \"words\", found \"word\""},
     {"mesh 2 by 2", "the mesh has its size already"},
