@@ -128,7 +128,7 @@ static void broadcasts(void **state) {
 
 static void rings(void **state) {
   (void)state;
-  for (uint32_t columns = 1; columns <= 37; columns += columns < 10 ? 1 : 9)
+  for (uint32_t columns = 1; columns <= 163; columns += columns < 10 ? 1 : 17)
     for (size_t w = 0; w < COUNT(sizes); ++w)
       for (uint32_t rows = 1; rows <= 2; ++rows) {
         weft_collective what = weft_collective_default(columns, rows, sizes[w]);
