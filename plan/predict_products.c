@@ -1,7 +1,8 @@
 // Areas core and gemm: every case is a kernel of compiler/kernels/products.h, executed wavelet by wavelet on its machine.
 //
-// Products too large to execute whole. Their steps are all alike, so the same kernel with the same tile is executed on
-// three smaller square meshes, of sides s, s + 2, s + 4 of the same parity, and continued:
+// Products too large to execute whole. Behind the first ones their steps are all alike, so the same kernel with the same
+// tile is executed on three smaller square meshes, of sides s, s + 2, s + 4 of the same parity (s from 4 up, as large as
+// some operations allow), and continued:
 // - SUMMA and shift: linearly, and only where the cycles of the three grow alike within 0.2 %. Measurements do within 1 %
 //   from 1x1 to 750x750 cores (github.com/lingzhi227/MIMD_dataflow, DataflowProgramming/Systolic_Mul);
 // - Cannon: by the parabola through the three. Words of the host come one by one, so they grow with the square of the
@@ -12,7 +13,10 @@
 // Constants of what the programs behind the cases do beside the product, each set by `calibrate` rows alone:
 // - SUMMA_SETUP: the library of collectives sets up two broadcasts per step. c32a55ae and c7e2929a (tiles 8 and 16).
 // - CANNON_UPKEEP: scalar instructions per multiply-add for descriptors that the program keeps in memory; whole ones.
-//   HOST_CALLS: what is left of the same row, once per run: two transfers, a launch, a transfer back. c51260ec.
+//   HOST_CALLS: what whole instructions leave of the same row, once per run: two transfers, a launch, one back. c51260ec.
+// - WORD_CYCLES: a core takes the host's words one by one, in a task of the library, while the other rows of cores do
+//   the same; few rows are slower than the channel. About 21 instructions per word in traces of the vendor simulator
+//   (FABRICA, docs/PERFORMANCE_MODEL.md); c51260ec, where 16 rows keep up with one word per cycle, allows 16 at most.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +26,8 @@
 #include "plan/predictors.h"
 #include "sim/mesh.h"
 
-enum { SUMMA_SETUP = 302, CANNON_UPKEEP = 13, HOST_CALLS = 5500 };
-enum { MOST_OPERATIONS = 400000, SMALL_SIDE = 4, SIDE_STEP = 2, SIDES = 3 };
+enum { SUMMA_SETUP = 302, CANNON_UPKEEP = 13, HOST_CALLS = 1396, WORD_CYCLES = 16 };
+enum { MOST_OPERATIONS = 1000000, SMALL_SIDE = 4, LARGE_SIDE = 20, SIDE_STEP = 2, SIDES = 3 };
 static const double alike = 0.002;
 
 static double give_up(weft_inputs *in, weft_status status) {
@@ -86,7 +90,9 @@ typedef struct executed {
 static bool same_product(const weft_product_options *a, const weft_product_options *b) {
   return a->kind == b->kind && a->columns == b->columns && a->rows == b->rows && a->m == b->m && a->k == b->k &&
          a->n == b->n && a->dtype == b->dtype && a->result == b->result && a->published == b->published &&
-         a->upkeep == b->upkeep && a->setup == b->setup && a->host == b->host;
+         a->upkeep == b->upkeep && a->setup == b->setup && a->host == b->host && a->group == b->group &&
+         !(a->in_cycles_per_word < b->in_cycles_per_word) && !(a->in_cycles_per_word > b->in_cycles_per_word) &&
+         !(a->out_cycles_per_word < b->out_cycles_per_word) && !(a->out_cycles_per_word > b->out_cycles_per_word);
 }
 
 static weft_status execute_once(const weft_product_options *options, const weft_machine *machine, double *out_cycles) {
@@ -115,9 +121,21 @@ static weft_product_options on_side(const weft_product_options *options, uint32_
   return o;
 }
 
+// Vector operations of all cores.
+static double operations_of(const weft_product_options *o) { return (double)o->k * o->n * o->rows; }
+
+static uint32_t first_side(const weft_product_options *o) {
+  uint32_t first = SMALL_SIDE + o->columns % 2;
+  for (; first < LARGE_SIDE; first += SIDE_STEP) {
+    weft_product_options largest = on_side(o, first + SIDES * SIDE_STEP);
+    if (operations_of(&largest) > MOST_OPERATIONS) break;
+  }
+  return first;
+}
+
 static weft_status continue_square(const weft_product_options *o, const weft_machine *machine, double *out_cycles) {
   double cycles[SIDES];
-  uint32_t first = SMALL_SIDE + o->columns % 2;
+  uint32_t first = first_side(o);
   for (uint32_t i = 0; i < SIDES; ++i) {
     weft_product_options small = on_side(o, first + i * SIDE_STEP);
     WEFT_TRY(execute_once(&small, machine, &cycles[i]));
@@ -134,10 +152,10 @@ static weft_status continue_square(const weft_product_options *o, const weft_mac
 }
 
 static weft_status cycles_of(const weft_product_options *o, const weft_machine *machine, double *out_cycles) {
-  double side = o->columns, operations = (double)o->k * o->n * o->rows;  // vector operations of all cores
+  double side = o->columns;
   uint32_t largest = SMALL_SIDE + 1 + (SIDES - 1) * SIDE_STEP;
   bool gemm = o->kind != WEFT_GEMV_CORE && o->kind != WEFT_GEMV_MESH;
-  if (!gemm || operations <= MOST_OPERATIONS || side <= largest) return execute_once(o, machine, out_cycles);
+  if (!gemm || operations_of(o) <= MOST_OPERATIONS || side <= largest) return execute_once(o, machine, out_cycles);
   if (o->columns != o->rows)
     return weft_error(WEFT_FAILED, "%s on %ux%u cores is too large to execute, and not square",
                       weft_product_kind_name(o->kind), o->columns, o->rows);
@@ -231,6 +249,8 @@ double weft_predict_cannon(weft_inputs *in) {
   const char *host = weft_input_has(in, "host_io") ? weft_input_text(in, "host_io") : "none";
   if (!host) return 0;
   o.host = strcmp(host, "h2d+d2h") == 0;
+  o.in_cycles_per_word = fmax(o.in_cycles_per_word, (double)WORD_CYCLES / o.rows);
+  o.out_cycles_per_word = fmax(o.out_cycles_per_word, (double)WORD_CYCLES / o.rows);
   if (!o.host && strcmp(host, "none") != 0) {
     if (!in->error)
       in->error = weft_error(WEFT_INVALID, "input \"host_io\": \"%s\"; h2d+d2h or none is right", host);

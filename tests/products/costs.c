@@ -1,1 +1,122 @@
-int main(void) { return 0; }
+// What products take: the published formulas, linear growth that predictions rely on, and that zeros are not sent.
+// clang-format off
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+// clang-format on
+#include <math.h>
+
+#include "rig.h"
+
+static const char machine[] = "wse2";
+
+static weft_product_options square(weft_product_kind kind, uint32_t side, uint32_t tile) {
+  uint32_t n = side * tile;
+  return rig_gemm(kind, side, side, n, n, n, WEFT_F32, WEFT_F32);
+}
+
+static double cycles_of(const weft_product_options *o) { return (double)rig_run(o, machine, 1, 0).report.cycles; }
+
+static double published(weft_product_kind kind, uint32_t side, uint32_t tile, uint32_t setup, bool host) {
+  weft_product_options o = square(kind, side, tile);
+  o.published = true;
+  o.setup = setup;
+  o.host = host;
+  return cycles_of(&o);
+}
+
+// csl-examples: N (N padded to 4, + 1) + 41.
+static void gemv_formula(void **state) {
+  (void)state;
+  static const uint32_t sizes[] = {4, 10, 25, 60, 100};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
+    uint32_t n = sizes[i], padded = (n + 3) / 4 * 4;
+    weft_product_options o = rig_gemm(WEFT_GEMV_CORE, 1, 1, n, n, 1, WEFT_F32, WEFT_F32);
+    assert_true(fabs(cycles_of(&o) - (n * (padded + 1) + 41)) <= 1);
+  }
+}
+
+// A step costs the same on every mesh, so a large product can be continued from small ones.
+static void summa_is_linear(void **state) {
+  (void)state;
+  static const uint32_t tiles[] = {3, 4, 7, 8, 14};
+  for (size_t i = 0; i < sizeof tiles / sizeof *tiles; ++i) {
+    double eight = published(WEFT_GEMM_SUMMA, 8, tiles[i], 302, false), ten = published(WEFT_GEMM_SUMMA, 10, tiles[i], 302, false);
+    double continued = ten + (ten - eight) * 3, whole = published(WEFT_GEMM_SUMMA, 16, tiles[i], 302, false);
+    if (fabs(continued - whole) > 0.002 * whole) fail_msg("tile %u: continued %g, executed %g", tiles[i], continued, whole);
+  }
+  double six = published(WEFT_GEMM_SUMMA, 6, 4, 302, false), eight = published(WEFT_GEMM_SUMMA, 8, 4, 302, false);
+  double continued = eight + (eight - six) * 12, whole = published(WEFT_GEMM_SUMMA, 32, 4, 302, false);
+  assert_true(fabs(continued - whole) <= 0.002 * whole);
+}
+
+static void cannon_is_a_parabola(void **state) {
+  (void)state;
+  for (uint32_t tile = 2; tile <= 5; ++tile) {
+    double c[3];
+    for (uint32_t i = 0; i < 3; ++i) c[i] = published(WEFT_GEMM_CANNON, 4 + 2 * i, tile, 0, true);
+    double last = c[2] - c[1], continued = c[2] + 4 * last + 10 * (last - (c[1] - c[0]));
+    double whole = published(WEFT_GEMM_CANNON, 16, tile, 0, true);
+    if (fabs(continued - whole) > 0.005 * whole) fail_msg("tile %u: continued %g, executed %g", tile, continued, whole);
+  }
+}
+
+// The words of the host alone take 2 n^2 in and 2 n^2 out.
+static void host_is_a_bound(void **state) {
+  (void)state;
+  double n = 8 * 5, words = 4 * n * n;
+  double with = published(WEFT_GEMM_CANNON, 8, 5, 0, true), without = published(WEFT_GEMM_CANNON, 8, 5, 0, false);
+  assert_true(with >= words + without - 200 && with <= words + without + 800);
+}
+
+static void overlap_pays(void **state) {
+  (void)state;
+  weft_product_options o = square(WEFT_GEMM_SUMMA, 6, 8);
+  double overlapped = cycles_of(&o);
+  assert_true(overlapped < published(WEFT_GEMM_SUMMA, 6, 8, 0, false));
+  // The ring without a long way back; both hide their transfers behind the product.
+  weft_product_options shift = square(WEFT_GEMM_SHIFT, 8, 2), cannon = square(WEFT_GEMM_CANNON, 8, 2);
+  assert_true(cycles_of(&shift) <= cycles_of(&cannon));
+}
+
+static void mixed_is_half_of_f16(void **state) {
+  (void)state;
+  weft_product_options f16 = rig_gemm(WEFT_GEMV_CORE, 1, 1, 64, 64, 1, WEFT_F16, WEFT_F16), mixed = f16, f32 = f16;
+  mixed.result = f32.dtype = f32.result = WEFT_F32;
+  double narrow = cycles_of(&f16), between = cycles_of(&mixed), wide = cycles_of(&f32);
+  assert_true(narrow < between && between < wide);
+  assert_true(fabs((wide - between) - 64 * 32) <= 64 && fabs((between - narrow) - 64 * 16) <= 64);
+}
+
+static void zeros_are_not_sent(void **state) {
+  (void)state;
+  static const weft_dtype types[] = {WEFT_F32, WEFT_F16};
+  for (size_t t = 0; t < 2; ++t) {
+    weft_product_options o = rig_gemm(WEFT_GEMM_STREAMED, 4, 4, 16, 32, 24, types[t], WEFT_F32);
+    rig_result dense = rig_run(&o, machine, 1, 0), half = rig_run(&o, machine, 1, 0.5), sparse = rig_run(&o, machine, 1, 0.9);
+    rig_result none = rig_run(&o, machine, 1, 2);  // the sums along the columns alone
+    double sums = (double)none.report.link_hops, all = (double)dense.report.link_hops - sums;
+    assert_true(half.worst < 1e-5 && sparse.worst < 1e-5);
+    assert_true(fabs(((double)half.report.link_hops - sums) / all - 0.5) < 0.1);
+    assert_true(fabs(((double)sparse.report.link_hops - sums) / all - 0.1) < 0.05);
+    assert_true(half.report.cycles < 0.75 * (double)dense.report.cycles);
+    assert_true(sparse.report.cycles < 0.5 * (double)half.report.cycles);
+  }
+}
+
+static void only_zeros(void **state) {
+  (void)state;
+  weft_product_options o = rig_gemm(WEFT_GEMM_STREAMED, 2, 3, 6, 6, 4, WEFT_F16, WEFT_F16);
+  rig_result r = rig_run(&o, machine, 1, 2);
+  assert_true(r.worst == 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(gemv_formula),    cmocka_unit_test(summa_is_linear), cmocka_unit_test(cannon_is_a_parabola),
+      cmocka_unit_test(host_is_a_bound), cmocka_unit_test(overlap_pays),    cmocka_unit_test(mixed_is_half_of_f16),
+      cmocka_unit_test(zeros_are_not_sent), cmocka_unit_test(only_zeros),
+  };
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
