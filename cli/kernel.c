@@ -398,16 +398,20 @@ static weft_status print_arrays(const execution *e, const char *const *names, js
   return NULL;
 }
 
-static weft_status print_results(const execution *e, const weft_mesh_report *r, const char *const *names, bool json) {
+static weft_status print_results(const execution *e, const weft_mesh_report *r, const char *const *names, bool json,
+                                 weft_cli_observe *observe) {
   weft_log(WEFT_LOG_DEBUG, "simulated in %.3f s, %.1f million hops/s", r->wall_seconds,
            r->wall_seconds > 0 ? (double)(r->link_hops + r->ramp_hops) / r->wall_seconds / 1e6 : 0);
+  if (observe->csv) return weft_cli_observe_end(observe, stdout);
   if (!json) {
     print_report(e, r);
-    return print_arrays(e, names, NULL);
+    WEFT_TRY(print_arrays(e, names, NULL));
+    return weft_cli_observe_end(observe, stdout);
   }
   json_t *root = report_json(e, r), *arrays = json_object();
   weft_status status = print_arrays(e, names, arrays);
   json_object_set_new(root, "arrays", arrays);
+  if (!status) status = weft_cli_observe_end_json(observe, root);
   if (!status) {
     json_dumpf(root, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
     printf("\n");
@@ -443,6 +447,8 @@ static weft_status execute(execution *e, run_options *o) {
   weft_mesh_options options = weft_mesh_options_default();
   options.threads = (uint32_t)o->threads;
   options.most_cycles = (uint64_t)o->most_cycles;
+  WEFT_TRY(weft_cli_observe_begin(&o->observe, e->kernel->name, e->machine));
+  WEFT_TRY(weft_cli_observe_open(&o->observe, e->kernel, &options));
   find_programs(e);
   WEFT_TRY(weft_mesh_open(e->kernel, e->machine, &options, &e->mesh));
   WEFT_TRY(open_channels(e));
@@ -450,10 +456,11 @@ static weft_status execute(execution *e, run_options *o) {
   weft_mesh_report report;
   WEFT_TRY(weft_status_prefix(weft_mesh_run(e->mesh, &report), "kernel %s: ", e->kernel->name));
   for (const char *const *output = o->outputs; output && *output; ++output) WEFT_TRY(write_output(e, *output));
-  return print_results(e, &report, o->prints, o->json != 0);
+  weft_cli_observe_take(&o->observe, "", e->mesh, &report);
+  return print_results(e, &report, o->prints, o->json != 0, &o->observe);
 }
 
-static weft_status execute_file(const weft_cli_options *options, const run_options *o) {
+static weft_status execute_file(const weft_cli_options *options, run_options *o) {
   weft_machine *machine = NULL;
   weft_kernel *kernel = NULL;
   if (o->threads < 1 || o->threads > 2) return weft_error(WEFT_INVALID, "--threads %d: expected 1 or 2", o->threads);
@@ -489,6 +496,8 @@ static weft_status run_run(int argc, const char **argv) {
       {"threads", 't', POPT_ARG_INT, &o.threads, 0, "1 or 2, with the same result (default 1)", "N"},
       {"most-cycles", 0, POPT_ARG_LONGLONG, &o.most_cycles, 0, "give up after so many cycles (default 0: never)", "N"},
       {"json", 'j', POPT_ARG_NONE, &o.json, 0, "for programs", NULL},
+      WEFT_CLI_OBSERVE_OPTIONS(o.observe),
+      WEFT_CLI_OBSERVE_TRACE(o.observe),
       POPT_TABLEEND};
   weft_cli_options options = {
       .usage = "weft kernel run FILE [NAME=VALUE...] [OPTION...]",
@@ -509,6 +518,7 @@ static weft_status run_run(int argc, const char **argv) {
   free_list(o.inputs);
   free_list(o.outputs);
   free_list(o.prints);
+  weft_cli_observe_finish(&o.observe);
   return status;
 }
 

@@ -16,7 +16,7 @@ static bool counts(const weft_cli_observe *observe) {
 
 bool weft_cli_observe_wanted(const weft_cli_observe *observe) {
   return counts(observe) || records(observe) || observe->metric_name || observe->rectangle || observe->window ||
-         observe->links != 0 || observe->cores != 0 || observe->scale != 0;
+         observe->links != 0 || observe->cores != 0 || observe->scale != 0 || observe->csv;
 }
 
 // "A..B" or "A", both included; *text moves behind it.
@@ -66,6 +66,8 @@ weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name, 
   if (observe->links < 0) return weft_error(WEFT_INVALID, "--links %d: expected 1 or more", observe->links);
   if (observe->cores < 0) return weft_error(WEFT_INVALID, "--cores %d: expected 1 or more", observe->cores);
   if (!(observe->scale >= 0)) return weft_error(WEFT_INVALID, "--scale %g: expected more than 0", observe->scale);
+  if (observe->csv && (observe->links > 0) == (observe->cores > 0))
+    return weft_error(WEFT_INVALID, "--csv prints one table: choose one of --links N and --cores N");
   if (!observe->heatmap && (observe->metric_name || observe->scale > 0))
     return weft_error(WEFT_INVALID, "--%s is for --heatmap, which is not given",
                       observe->metric_name ? "metric" : "scale");
@@ -194,19 +196,51 @@ void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const w
   observe->elapsed += report->cycles;
 }
 
-weft_status weft_cli_observe_end(weft_cli_observe *observe, weft_table_form form, FILE *out) {
-  const weft_activity *const *phases = (const weft_activity *const *)observe->phases;
-  if (observe->phase_count > 0) {
-    if (observe->links > 0)
-      weft_activity_print_links(phases, observe->phase_count, (uint32_t)observe->links, form, out);
-    if (observe->cores > 0)
-      weft_activity_print_cores(phases, observe->phase_count, (uint32_t)observe->cores, form, out);
-    if (observe->heatmap)
-      WEFT_TRY(weft_activity_draw(phases, observe->phase_count, observe->name, observe->metric, observe->scale,
-                                  observe->heatmap));
-  }
+typedef void (*print_table)(const weft_activity *const *phases, uint32_t phase_count, uint32_t count,
+                            weft_table_form form, FILE *out);
+
+static const weft_activity *const *phases_of(const weft_cli_observe *observe) {
+  return (const weft_activity *const *)observe->phases;
+}
+
+static weft_status write_files(weft_cli_observe *observe) {
+  if (observe->heatmap && observe->phase_count > 0)
+    WEFT_TRY(weft_activity_draw(phases_of(observe), observe->phase_count, observe->name, observe->metric,
+                                observe->scale, observe->heatmap));
   if (observe->vcd) WEFT_TRY(weft_recording_write_vcd(observe->recording, observe->vcd));
   return observe->trace ? weft_recording_write_trace(observe->recording, observe->trace) : NULL;
+}
+
+weft_status weft_cli_observe_end(weft_cli_observe *observe, FILE *out) {
+  weft_table_form form = observe->csv ? WEFT_TABLE_CSV : WEFT_TABLE_TEXT;
+  for (int which = 0; which < 2 && observe->phase_count > 0; ++which) {
+    int count = which == 0 ? observe->links : observe->cores;
+    if (count <= 0) continue;
+    print_table print = which == 0 ? weft_activity_print_links : weft_activity_print_cores;
+    if (!observe->csv) fprintf(out, which == 0 ? "\nlinks with most wavelets\n" : "\nbusiest cores\n");
+    print(phases_of(observe), observe->phase_count, (uint32_t)count, form, out);
+  }
+  return write_files(observe);
+}
+
+static json_t *table_json(const weft_cli_observe *observe, print_table print, int count) {
+  char *text = NULL;
+  size_t bytes = 0;
+  FILE *memory = open_memstream(&text, &bytes);
+  if (!memory) return json_null();
+  print(phases_of(observe), observe->phase_count, (uint32_t)count, WEFT_TABLE_JSON, memory);
+  fclose(memory);
+  json_t *rows = json_loadb(text, bytes, 0, NULL);
+  free(text);
+  return rows ? rows : json_null();
+}
+
+weft_status weft_cli_observe_end_json(weft_cli_observe *observe, json_t *root) {
+  if (observe->links > 0 && observe->phase_count > 0)
+    json_object_set_new(root, "links", table_json(observe, weft_activity_print_links, observe->links));
+  if (observe->cores > 0 && observe->phase_count > 0)
+    json_object_set_new(root, "cores", table_json(observe, weft_activity_print_cores, observe->cores));
+  return write_files(observe);
 }
 
 void weft_cli_observe_finish(weft_cli_observe *observe) {

@@ -8,16 +8,16 @@
 //     WEFT_TRY(weft_cli_observe_open(&observe, kernel, &mesh_options));              before weft_mesh_open
 //     ... weft_mesh_open, weft_mesh_run ...
 //     weft_cli_observe_take(&observe, "phase", mesh, &report);             before weft_mesh_close
-//   status = weft_cli_observe_end(&observe, form, stdout);                 writes and prints what was asked for
+//   status = weft_cli_observe_end(&observe, stdout);                       writes and prints what was asked for
 //   weft_cli_observe_finish(&observe);                                     always; takes a zeroed one
 //
 // Phases follow each other in time: cycles of the second one begin where those of the first one end, also for --window.
 #ifndef WEFT_CLI_OBSERVE_H
 #define WEFT_CLI_OBSERVE_H
 
+#include <jansson.h>
 #include <popt.h>
 
-#include "base/table.h"
 #include "sim/mesh.h"
 #include "traces/activity.h"
 #include "traces/recording.h"
@@ -26,7 +26,7 @@ typedef struct weft_cli_observe {
   // Options as given.
   char *heatmap, *metric_name, *vcd, *trace, *rectangle, *window;
   double scale;
-  int links, cores;
+  int links, cores, csv;
   // From here on: this module's own.
   char name[64];
   double clock_hz;
@@ -44,6 +44,8 @@ typedef struct weft_cli_observe {
   uint32_t phase_count;
 } weft_cli_observe;
 
+// The table of links or cores alone, as CSV, is asked for by --csv: a command that has other results leaves them out
+// then.
 #define WEFT_CLI_OBSERVE_OPTIONS(o)                                                                                   \
   {"heatmap", 0, POPT_ARG_STRING, &(o).heatmap, 0, "draw the mesh, a pixel per core (.png or .svg)", "FILE"},         \
       {"metric",                                                                                                      \
@@ -56,9 +58,11 @@ typedef struct weft_cli_observe {
       {"scale", 0, POPT_ARG_DOUBLE, &(o).scale, 0, "upper end of the colours (default: chosen)", "VALUE"},            \
       {"links", 0, POPT_ARG_INT, &(o).links, 0, "print the N links with most wavelets", "N"},                         \
       {"cores", 0, POPT_ARG_INT, &(o).cores, 0, "print the N busiest cores", "N"},                                    \
+      {"csv", 0, POPT_ARG_NONE, &(o).csv, 0, "print the table of --links or --cores alone, as CSV", NULL},            \
       {"vcd", 0, POPT_ARG_STRING, &(o).vcd, 0, "waves of --rectangle and --window for GTKWave", "FILE"},              \
-      {"rectangle", 0, POPT_ARG_STRING, &(o).rectangle, 0, "cores for --vcd and --trace (0..7,0..7)", "X..X,Y..Y"}, { \
-    "window", 0, POPT_ARG_STRING, &(o).window, 0, "cycles for --vcd and --trace (default: all)", "A..B"               \
+      {"rectangle", 0, POPT_ARG_STRING, &(o).rectangle, 0, "cores of --vcd and --trace (default: all)", "X..X,Y..Y"}, \
+  {                                                                                                                   \
+    "window", 0, POPT_ARG_STRING, &(o).window, 0, "cycles of --vcd and --trace (default: all)", "A..B"                \
   }
 // The trace of cores; apart, because weft sim has an option of this name already.
 #define WEFT_CLI_OBSERVE_TRACE(o) \
@@ -73,7 +77,10 @@ weft_status weft_cli_observe_open(weft_cli_observe *observe, const weft_kernel *
                                   weft_mesh_options *options) WEFT_CHECKED;
 void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_mesh_sim *mesh,
                            const weft_mesh_report *report);
-weft_status weft_cli_observe_end(weft_cli_observe *observe, weft_table_form form, FILE *out) WEFT_CHECKED;
+// Prints the tables as text, or as CSV where asked for; writes the files.
+weft_status weft_cli_observe_end(weft_cli_observe *observe, FILE *out) WEFT_CHECKED;
+// The same with the tables as members "links" and "cores" of a command's JSON.
+weft_status weft_cli_observe_end_json(weft_cli_observe *observe, json_t *root) WEFT_CHECKED;
 void weft_cli_observe_finish(weft_cli_observe *observe);
 
 #endif
