@@ -1,13 +1,16 @@
-// Area fabric: every case is a kernel of compiler/kernels/collectives.h, executed wavelet by wavelet on its machine. Nothing is
-// looked up and nothing is kept from one case to the next.
+// Area fabric: every case is a kernel of compiler/kernels/collectives.h, executed wavelet by wavelet on its machine.
+// Nothing is looked up and nothing is kept from one case to the next.
 //
 // What is measured is not always what the kernel takes:
-// - "published-model" rows are a formula, and "vendor-simulator-fit" and "hardware" rows on WSE-3 say what one kernel takes from
+// - "published-model" rows are a formula, and "vendor-simulator-fit" and "hardware" rows on WSE-3 say what one kernel
+// takes from
 //   start to end, `start` of the machine included: cycles of the simulation, as they are;
-// - reduces that were timed ("vendor-simulator", "hardware" on WSE-2) hold what the authors' time stamps and the alignment of
-//   the cores' clocks add. A chain is predicted exactly by formula and simulation alike, so the case c1ae7c2a (calibrate) shows
-//   it alone: 7218 - 7162 cycles. In a two-phase reduce their leaders begin the second phase as a step of its own: 19 cycles
-//   more, from the case cfc115c3 (calibrate). A broadcast timed by others (c9bfaba6) has no such part.
+// - reduces that were timed ("vendor-simulator", "hardware" on WSE-2) hold what the authors' time stamps and the
+// alignment of
+//   the cores' clocks add. A chain is predicted exactly by formula and simulation alike, so the case c1ae7c2a
+//   (calibrate) shows it alone: 7218 - 7162 cycles. In a two-phase reduce their leaders begin the second phase as a
+//   step of its own: 19 cycles more, from the case cfc115c3 (calibrate). A broadcast timed by others (c9bfaba6) has no
+//   such part.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +84,10 @@ static void read_mesh(weft_inputs *in, weft_collective *what) {
 
 static weft_collective read_collective(weft_inputs *in) {
   weft_collective what = weft_collective_default(1, 1, whole_number(in, "words", 1, 1 << 20));
-  if (weft_input_has(in, "mesh")) read_mesh(in, &what);
-  else what.columns = whole_number(in, "pes", 1, 1 << 20);
+  if (weft_input_has(in, "mesh"))
+    read_mesh(in, &what);
+  else
+    what.columns = whole_number(in, "pes", 1, 1 << 20);
   if (weft_input_has(in, "group")) what.group = whole_number(in, "group", 1, 1 << 20);
   if (weft_input_has(in, "levels")) what.levels = whole_number(in, "levels", 1, 32);
   if (weft_input_has(in, "root")) what.root_x = whole_number(in, "root", 0, 1 << 20);
@@ -90,8 +95,10 @@ static weft_collective read_collective(weft_inputs *in) {
   weft_status status = dtype ? weft_dtype_parse(dtype, &what.dtype) : NULL;
   const char *pattern = weft_input_has(in, "pattern") ? weft_input_text(in, "pattern") : NULL;
   if (!status && pattern) status = weft_reduce_pattern_parse(pattern, &what.pattern);
-  if (!in->error) in->error = status;
-  else weft_status_free(status);
+  if (!in->error)
+    in->error = status;
+  else
+    weft_status_free(status);
   weft_input_known(in, "direction");  // the mesh is the same in all
   return what;
 }
@@ -103,8 +110,8 @@ static double timed(const weft_inputs *in, const weft_collective *what) {
   return TIMED_REDUCE_CYCLES + (what->pattern == WEFT_REDUCE_TWO_PHASE ? SECOND_PHASE_CYCLES : 0);
 }
 
-// The pattern is what follows the slash; subjects of lines and meshes ("snake", "2d", "reduce_broadcast") take the input
-// "pattern", or the chain of the vendor's library.
+// The pattern is what follows the slash; subjects of lines and meshes ("snake", "2d", "reduce_broadcast") take the
+// input "pattern", or the chain of the vendor's library.
 static void name_pattern(const weft_inputs *in, weft_collective *what) {
   const char *name = strchr(in->subject, '/') + 1;
   if (strcmp(name, "snake") == 0) what->snake = true;

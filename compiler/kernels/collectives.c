@@ -2,12 +2,8 @@
 #include "compiler/kernels/collectives_internal.h"
 
 weft_collective weft_collective_default(uint32_t columns, uint32_t rows, uint32_t words) {
-  return (weft_collective){.columns = columns,
-                           .rows = rows,
-                           .words = words,
-                           .dtype = WEFT_F32,
-                           .pattern = WEFT_REDUCE_CHAIN,
-                           .levels = 2};
+  return (weft_collective){
+      .columns = columns, .rows = rows, .words = words, .dtype = WEFT_F32, .pattern = WEFT_REDUCE_CHAIN, .levels = 2};
 }
 
 uint32_t weft_collective_elements(const weft_collective *what) {
@@ -16,7 +12,8 @@ uint32_t weft_collective_elements(const weft_collective *what) {
 
 weft_status weft_collective_check(const weft_collective *what) {
   if (what->columns == 0 || what->rows == 0)
-    return weft_error(WEFT_INVALID, "a collective on %u x %u cores; at least 1 x 1 is right", what->columns, what->rows);
+    return weft_error(WEFT_INVALID, "a collective on %u x %u cores; at least 1 x 1 is right", what->columns,
+                      what->rows);
   if (what->root_x >= what->columns || what->root_y >= what->rows)
     return weft_error(WEFT_INVALID, "the root (%u, %u) is not on the mesh of %u x %u cores", what->root_x, what->root_y,
                       what->columns, what->rows);
@@ -53,7 +50,8 @@ uint32_t weft_collective_begin(weft_kernel *kernel, uint32_t program, weft_dtype
 static uint32_t port_if(bool wanted, weft_port port) { return wanted ? 1u << port : 0; }
 
 static void route_if(weft_kernel *kernel, bool wanted, weft_block block, uint32_t colour, weft_port from, uint32_t to) {
-  if (wanted && block.x < block.x_end && block.y < block.y_end) (void)weft_kernel_route(kernel, block, colour, from, to);
+  if (wanted && block.x < block.x_end && block.y < block.y_end)
+    (void)weft_kernel_route(kernel, block, colour, from, to);
 }
 
 void weft_broadcast_routes(weft_kernel *kernel, const weft_collective *what, uint32_t colour) {
@@ -63,7 +61,8 @@ void weft_broadcast_routes(weft_kernel *kernel, const weft_collective *what, uin
   uint32_t east = port_if(x + 1 < columns, WEFT_EAST), west = port_if(x > 0, WEFT_WEST);
   route_if(kernel, (up_down | east | west) != 0, weft_block_one(x, y), colour, WEFT_RAMP, up_down | east | west);
   // Along the root's row; the last router of each side passes nothing on.
-  route_if(kernel, east, weft_block_of(x + 1, columns - 1, y, y + 1), colour, WEFT_WEST, up_down | ramp | 1u << WEFT_EAST);
+  route_if(kernel, east, weft_block_of(x + 1, columns - 1, y, y + 1), colour, WEFT_WEST,
+           up_down | ramp | 1u << WEFT_EAST);
   route_if(kernel, east, weft_block_one(columns - 1, y), colour, WEFT_WEST, up_down | ramp);
   route_if(kernel, west, weft_block_of(1, x, y, y + 1), colour, WEFT_EAST, up_down | ramp | 1u << WEFT_WEST);
   route_if(kernel, west, weft_block_one(0, y), colour, WEFT_EAST, up_down | ramp);

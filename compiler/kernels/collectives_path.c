@@ -7,7 +7,8 @@ static uint32_t leg_hops(uint32_t hops, uint32_t turns, uint32_t leg) {
 }
 
 weft_status weft_path_kernel(uint32_t hops, uint32_t turns, uint32_t words, weft_kernel **out_kernel) {
-  if (hops <= turns) return weft_error(WEFT_INVALID, "%u hops with %u turns; more hops than turns are right", hops, turns);
+  if (hops <= turns)
+    return weft_error(WEFT_INVALID, "%u hops with %u turns; more hops than turns are right", hops, turns);
   if (words == 0) return weft_error(WEFT_INVALID, "a path for 0 words; at least 1 is right");
   uint32_t far[2] = {0, 0};
   for (uint32_t leg = 0; leg <= turns; ++leg) far[leg % 2] += leg_hops(hops, turns, leg);
@@ -27,8 +28,10 @@ weft_status weft_path_kernel(uint32_t hops, uint32_t turns, uint32_t words, weft
     weft_kernel_place(kernel, program, end ? weft_block_one(at[0], at[1]) : weft_block_one(0, 0));
     uint32_t data = weft_collective_begin(kernel, program, WEFT_F32, words);
     weft_operand all = weft_all(kernel, program, data);
-    if (end) (void)weft_emit1(kernel, program, WEFT_DO_MOVE, words, all, weft_receive(0, WEFT_F32));
-    else (void)weft_emit1(kernel, program, WEFT_DO_MOVE, words, weft_send(0, WEFT_F32), all);
+    if (end)
+      (void)weft_emit1(kernel, program, WEFT_DO_MOVE, words, all, weft_receive(0, WEFT_F32));
+    else
+      (void)weft_emit1(kernel, program, WEFT_DO_MOVE, words, weft_send(0, WEFT_F32), all);
   }
   *out_kernel = kernel;
   return NULL;

@@ -1,5 +1,5 @@
-// Reduce and all-reduce. Lines become arms, arms get trees, trees give every router its positions and every core its role;
-// cores with the same role share a program.
+// Reduce and all-reduce. Lines become arms, arms get trees, trees give every router its positions and every core its
+// role; cores with the same role share a program.
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +10,9 @@ enum { NO_COLOUR = 0xff, BROADCAST_ON_LINE = 2, BROADCAST_ON_MESH = 4 };
 
 // A core's part in the reduce of one line.
 typedef struct role {
-  uint8_t takes[2];      // colour of the children in each arm, or NO_COLOUR; only a root has two arms
-  uint8_t gives;         // colour towards the parent, or NO_COLOUR
-  uint8_t frees_own;     // then moves its own router's switch, for words of others
+  uint8_t takes[2];       // colour of the children in each arm, or NO_COLOUR; only a root has two arms
+  uint8_t gives;          // colour towards the parent, or NO_COLOUR
+  uint8_t frees_own;      // then moves its own router's switch, for words of others
   uint32_t children[2];   // to add
   uint32_t gathers;       // vectors to store and send on
   uint32_t frees_parent;  // hops to the parent whose switch it moves, 0: not
@@ -50,9 +50,11 @@ static void arm_destroy(arm *a) {
   free(a->outwards);
 }
 
-// Of the line's cores root, root + step, ... to its end; `where` maps the line's positions, `spread` makes a block of one.
+// Of the line's cores root, root + step, ... to its end; `where` maps the line's positions, `spread` makes a block of
+// one.
 static arm arm_create(const weft_collective *what, uint32_t root, int step, uint32_t length,
-                      place (*where)(const weft_collective *, uint32_t), weft_block (*spread)(const weft_collective *, place)) {
+                      place (*where)(const weft_collective *, uint32_t),
+                      weft_block (*spread)(const weft_collective *, place)) {
   arm a = {.count = step > 0 ? length - root : root + 1};
   a.blocks = weft_allocate_array(a.count, sizeof *a.blocks);
   a.inwards = weft_allocate_array(a.count, sizeof *a.inwards);
@@ -76,7 +78,9 @@ static place on_snake(const weft_collective *what, uint32_t i) {
   uint32_t y = i / what->columns, x = i % what->columns;
   return (place){y % 2 ? what->columns - 1 - x : x, y};
 }
-static weft_block in_all_rows(const weft_collective *what, place p) { return weft_block_of(p.x, p.x + 1, 0, what->rows); }
+static weft_block in_all_rows(const weft_collective *what, place p) {
+  return weft_block_of(p.x, p.x + 1, 0, what->rows);
+}
 static weft_block alone(const weft_collective *what, place p) {
   (void)what;
   return weft_block_one(p.x, p.y);
@@ -85,14 +89,16 @@ static weft_block alone(const weft_collective *what, place p) {
 // A core of an arm in its tree.
 typedef struct node {
   uint32_t parent, children, last_child;
-  uint8_t colour;  // that it gives
+  uint8_t colour;   // that it gives
   uint8_t passing;  // mask of colours that words for farther parents pass it on
 } node;
 
 static node *grow_tree(const weft_collective *what, const arm *a) {
   uint32_t *parents = weft_allocate_array(a->count, sizeof *parents);
-  if (what->pattern == WEFT_REDUCE_STAR) weft_star_heads(a->count, what->words, parents);
-  else weft_reduce_parents(what, a->count, parents);
+  if (what->pattern == WEFT_REDUCE_STAR)
+    weft_star_heads(a->count, what->words, parents);
+  else
+    weft_reduce_parents(what, a->count, parents);
   node *nodes = weft_allocate_array(a->count, sizeof *nodes);
   nodes[0].colour = (uint8_t)(a->first_colour ^ 1);
   for (uint32_t i = 1; i < a->count; ++i) {
@@ -119,12 +125,15 @@ static void route_core(weft_kernel *kernel, const arm *a, const node *nodes, uin
     if (takes) route = weft_kernel_route(kernel, a->blocks[i], colour, a->outwards[i], 1u << WEFT_RAMP);
     if (gives) route = weft_kernel_route(kernel, a->blocks[i], colour, WEFT_RAMP, 1u << a->inwards[i]);
     if (!passes(n, colour)) continue;
-    if (route) weft_route_then(route, a->outwards[i], 1u << a->inwards[i]);
-    else (void)weft_kernel_route(kernel, a->blocks[i], colour, a->outwards[i], 1u << a->inwards[i]);
+    if (route)
+      weft_route_then(route, a->outwards[i], 1u << a->inwards[i]);
+    else
+      (void)weft_kernel_route(kernel, a->blocks[i], colour, a->outwards[i], 1u << a->inwards[i]);
   }
 }
 
-static void give_role(const weft_collective *what, const arm *a, const node *nodes, uint32_t i, uint32_t side, role *r) {
+static void give_role(const weft_collective *what, const arm *a, const node *nodes, uint32_t i, uint32_t side,
+                      role *r) {
   const node *n = &nodes[i];
   if (n->children > 0) {
     bool star = what->pattern == WEFT_REDUCE_STAR;
@@ -173,7 +182,8 @@ typedef struct builder {
 static void add_children(builder *b, uint32_t program, uint32_t data, uint8_t colour, uint32_t times) {
   uint32_t elements = weft_collective_elements(b->what);
   weft_operand sums = weft_folded(weft_all(b->kernel, program, data), elements, 0);
-  (void)weft_emit2(b->kernel, program, WEFT_DO_ADD, times * elements, sums, weft_collective_receive(b->what, colour), sums);
+  (void)weft_emit2(b->kernel, program, WEFT_DO_ADD, times * elements, sums, weft_collective_receive(b->what, colour),
+                   sums);
 }
 
 static void move_switches(builder *b, uint32_t program, uint8_t colour, uint32_t skip, uint32_t count) {
@@ -204,7 +214,8 @@ static void emit_line(builder *b, uint32_t program, uint32_t data, const role *r
   if (r->gathers > 0)
     pass_gathered(b, program, own, out, r);
   else if (r->children[0] > 0)
-    (void)weft_emit2(b->kernel, program, WEFT_DO_ADD, elements, out, weft_collective_receive(b->what, r->takes[0]), own);
+    (void)weft_emit2(b->kernel, program, WEFT_DO_ADD, elements, out, weft_collective_receive(b->what, r->takes[0]),
+                     own);
   else
     (void)weft_emit1(b->kernel, program, WEFT_DO_MOVE, elements, out, own);
   bool both = r->frees_parent == 1 && r->frees_own;
@@ -224,7 +235,8 @@ static void emit_part(builder *b, const part *p) {
   if (p->sends_result)
     (void)weft_emit1(b->kernel, program, WEFT_DO_MOVE, elements, weft_collective_send(b->what, b->result_colour), all);
   if (p->takes_result)
-    (void)weft_emit1(b->kernel, program, WEFT_DO_MOVE, elements, all, weft_collective_receive(b->what, b->result_colour));
+    (void)weft_emit1(b->kernel, program, WEFT_DO_MOVE, elements, all,
+                     weft_collective_receive(b->what, b->result_colour));
   b->parts = weft_grow(b->parts, b->count + 1, sizeof *b->parts);
   b->parts[b->count++] = *p;
 }
@@ -236,8 +248,10 @@ static void place_part(builder *b, const part *p, weft_block block) {
   if (program == b->count) emit_part(b, p);
   weft_program *it = &b->kernel->programs[program];
   weft_block *last = it->block_count > 0 ? &it->blocks[it->block_count - 1] : NULL;
-  if (last && last->x_end == block.x && last->y == block.y && last->y_end == block.y_end) last->x_end = block.x_end;
-  else weft_kernel_place(b->kernel, program, block);
+  if (last && last->x_end == block.x && last->y == block.y && last->y_end == block.y_end)
+    last->x_end = block.x_end;
+  else
+    weft_kernel_place(b->kernel, program, block);
 }
 
 static part part_of(const builder *b, const role *first, const role *second, bool is_root, bool all) {
@@ -253,7 +267,8 @@ static part part_of(const builder *b, const role *first, const role *second, boo
 
 static void reduce_snake(builder *b, bool all) {
   const weft_collective *what = b->what;
-  uint32_t length = what->columns * what->rows, along = what->root_y % 2 ? what->columns - 1 - what->root_x : what->root_x;
+  uint32_t length = what->columns * what->rows,
+           along = what->root_y % 2 ? what->columns - 1 - what->root_x : what->root_x;
   uint32_t root = what->root_y * what->columns + along;
   role *roles = reduce_line(b->kernel, what, root, length, 0, on_snake, alone);
   for (uint32_t i = 0; i < length; ++i) {
@@ -266,9 +281,11 @@ static void reduce_snake(builder *b, bool all) {
 
 static void reduce_mesh(builder *b, bool all) {
   const weft_collective *what = b->what;
-  role *rows = what->columns > 1 ? reduce_line(b->kernel, what, what->root_x, what->columns, 0, on_row, in_all_rows) : NULL;
+  role *rows =
+      what->columns > 1 ? reduce_line(b->kernel, what, what->root_x, what->columns, 0, on_row, in_all_rows) : NULL;
   uint32_t second = what->columns > 1 ? 2 : 0;
-  role *column = what->rows > 1 ? reduce_line(b->kernel, what, what->root_y, what->rows, second, on_root_column, alone) : NULL;
+  role *column =
+      what->rows > 1 ? reduce_line(b->kernel, what, what->root_y, what->rows, second, on_root_column, alone) : NULL;
   for (uint32_t x = 0; x < what->columns; ++x) {
     if (x == what->root_x) continue;
     part p = part_of(b, &rows[x], NULL, false, all);
@@ -285,7 +302,8 @@ static void reduce_mesh(builder *b, bool all) {
 static weft_status reduce(const weft_collective *what, bool all, weft_kernel **out_kernel) {
   WEFT_TRY(weft_collective_check(what));
   uint64_t received = (uint64_t)weft_collective_elements(what) * (what->snake ? (uint64_t)what->columns * what->rows
-                                                                : what->columns > what->rows ? what->columns : what->rows);
+                                                                  : what->columns > what->rows ? what->columns
+                                                                                               : what->rows);
   if (received > INT32_MAX)
     return weft_error(WEFT_INVALID, "%u words of each core on %u x %u: the root would count more than 2^31 elements",
                       what->words, what->columns, what->rows);
@@ -296,8 +314,10 @@ static weft_status reduce(const weft_collective *what, bool all, weft_kernel **o
   builder b = {.what = what,
                .kernel = weft_kernel_create(name, what->columns, what->rows),
                .result_colour = line ? BROADCAST_ON_LINE : BROADCAST_ON_MESH};
-  if (what->snake) reduce_snake(&b, all);
-  else reduce_mesh(&b, all);
+  if (what->snake)
+    reduce_snake(&b, all);
+  else
+    reduce_mesh(&b, all);
   if (all) weft_broadcast_routes(b.kernel, what, b.result_colour);
   free(b.parts);
   *out_kernel = b.kernel;

@@ -22,7 +22,8 @@ static uint32_t edge_at(const weft_collective *what, uint32_t x, bool eastern) {
   return x == 0 ? 0 : x - 1;
 }
 
-// Even columns send to the east and take from the west, odd ones the other way; at the ends the neighbour is on one side.
+// Even columns send to the east and take from the west, odd ones the other way; at the ends the neighbour is on one
+// side.
 static uint32_t gives_edge(const weft_collective *what, uint32_t x) {
   return what->columns == 2 ? x : edge_at(what, x, x % 2 == 0);
 }
@@ -77,8 +78,10 @@ static void emit_round(ring *r, bool adds) {
   bool beside = r->chunk > (r->what->dtype == WEFT_F32 ? 1 : 2);
   weft_emit1(r->kernel, r->program, WEFT_DO_MOVE, r->chunk, out, sent)->microthread = beside ? SENDER : WEFT_NOTHING;
   step_back(r, r->offsets[1], r->offsets[0]);
-  if (adds) (void)weft_emit2(r->kernel, r->program, WEFT_DO_ADD, r->chunk, taken, in, taken);
-  else (void)weft_emit1(r->kernel, r->program, WEFT_DO_MOVE, r->chunk, taken, in);
+  if (adds)
+    (void)weft_emit2(r->kernel, r->program, WEFT_DO_ADD, r->chunk, taken, in, taken);
+  else
+    (void)weft_emit1(r->kernel, r->program, WEFT_DO_MOVE, r->chunk, taken, in);
   // The next round overwrites the register that says what is being sent.
   static const weft_operand absent = {.kind = WEFT_ABSENT, .offset_register = WEFT_NOTHING};
   if (beside) weft_emit(r->kernel, r->program, WEFT_DO_WAIT, 1, absent, absent, absent, absent)->microthread = SENDER;
@@ -99,7 +102,8 @@ static void emit_rounds(ring *r, uint32_t rounds, bool adds) {
   for (uint32_t i = 0; i < rounds; ++i) emit_round(r, adds);
 }
 
-// Ring position: x / 2 of an even column, columns - (x + 1) / 2 of an odd one. A core first sends the chunk of its position.
+// Ring position: x / 2 of an even column, columns - (x + 1) / 2 of an odd one. A core first sends the chunk of its
+// position.
 static void emit_first_offset(ring *r, uint32_t column, bool even) {
   uint32_t offset = r->offsets[0];
   scalar(r, WEFT_DO_SHIFT_RIGHT, offset, column, weft_i32(1));
@@ -138,7 +142,8 @@ weft_status weft_ring_kernel(const weft_collective *what, weft_kernel **out_kern
   rootless.pattern = WEFT_REDUCE_CHAIN;
   WEFT_TRY(weft_collective_check(&rootless));
   if (((uint64_t)what->words + what->columns) * 2 > INT32_MAX)
-    return weft_error(WEFT_INVALID, "%u words in a ring of %u cores: offsets would pass 2^31", what->words, what->columns);
+    return weft_error(WEFT_INVALID, "%u words in a ring of %u cores: offsets would pass 2^31", what->words,
+                      what->columns);
   weft_kernel *kernel = weft_kernel_create("all_reduce_ring", what->columns, what->rows);
   if (what->columns == 1) {
     uint32_t program = weft_kernel_program(kernel, "alone");

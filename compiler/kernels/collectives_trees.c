@@ -9,16 +9,16 @@
 #include "compiler/kernels/collectives_internal.h"
 
 enum {
-  STAGE_CYCLES = 5,             // ramp up, result, ramp down
-  GAP_CYCLES = 3,               // between the streams of two children: a control wavelet, the switch, the core
-  STAR_GAP_CYCLES = 2,          // likewise where one operation takes both
+  STAGE_CYCLES = 5,              // ramp up, result, ramp down
+  GAP_CYCLES = 3,                // between the streams of two children: a control wavelet, the switch, the core
+  STAR_GAP_CYCLES = 2,           // likewise where one operation takes both
   LONGEST_SEARCHED_LINE = 4096,  // quadratic search
   LONGEST_BOUNDED_LINE = 1024,   // cubic
   MOST_GATHERED_WORDS = 4096     // a head's buffer, beside its data
 };
 
-static const char *const pattern_names[WEFT_REDUCE_PATTERNS] = {"chain", "star", "tree", "two_phase", "k_tree", "auto",
-                                                                  "best"};
+static const char *const pattern_names[WEFT_REDUCE_PATTERNS] = {"chain",  "star", "tree", "two_phase",
+                                                                "k_tree", "auto", "best"};
 
 const char *weft_reduce_pattern_name(weft_reduce_pattern pattern) {
   return pattern < WEFT_REDUCE_PATTERNS ? pattern_names[pattern] : "?";
@@ -56,7 +56,8 @@ static uint32_t group_of(uint32_t cores, uint32_t group) {
 }
 
 double weft_tree_cycles(const uint32_t *parents, uint32_t cores, uint32_t words) {
-  // Children have greater numbers than parents, so a pass from the end meets them first; lists put nearer ones in front.
+  // Children have greater numbers than parents, so a pass from the end meets them first; lists put nearer ones in
+  // front.
   double *stream = weft_allocate_array(cores, sizeof *stream), end = 0;
   uint32_t *child = weft_allocate_array(cores, sizeof *child), *next = weft_allocate_array(cores, sizeof *next);
   for (uint32_t v = cores; v-- > 0;) {
@@ -202,7 +203,8 @@ static void auto_parents(uint32_t cores, uint32_t words, uint32_t *parents) {
   energies_free(&e);
 }
 
-// Heads and their segments; see collectives_internal.h. Per core that a segment begins with: when the root has all before.
+// Heads and their segments; see collectives_internal.h. Per core that a segment begins with: when the root has all
+// before.
 void weft_star_heads(uint32_t cores, uint32_t words, uint32_t *parents) {
   uint32_t most = 1 + MOST_GATHERED_WORDS / words;
   double *end = weft_allocate_array(cores + 1, sizeof *end);

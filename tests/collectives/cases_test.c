@@ -1,5 +1,5 @@
-// Cases of area fabric as `weft validate` runs them: published rows that take little time, and subjects and inputs that the
-// installed table does not have.
+// Cases of area fabric as `weft validate` runs them: published rows that take little time, and subjects and inputs that
+// the installed table does not have.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +60,8 @@ static void others(void **state) {
   all_within(
       "a,fabric,broadcast/2d,machine=wse2;mesh=30x20;words=50,cycles,103,cycle,0,predict,published-model,x\n"
       "b,fabric,reduce/2d,machine=wse2;mesh=30x20;words=50,cycles,388,cycle,1,predict,published-model,x\n"
-      "c,fabric,reduce/2d,machine=wse2;mesh=30x20;words=50;pattern=two_phase,cycles,328,cycle,5,predict,published-model,x\n"
+      "c,fabric,reduce/"
+      "2d,machine=wse2;mesh=30x20;words=50;pattern=two_phase,cycles,328,cycle,5,predict,published-model,x\n"
       "d,fabric,reduce/snake,machine=wse2;mesh=10x10;words=256,cycles,850,cycle,0,predict,published-model,x\n"
       "e,fabric,reduce/autogen,machine=wse2;pes=512;words=256,cycles,1163,cycle,3,predict,published-model,x\n"
       "f,fabric,allreduce/ring,machine=wse2;pes=4;words=256,cycles,424,cycle,3,predict,published-model,x\n"
@@ -87,7 +88,8 @@ static void wrong(void **state) {
   must_fail("a,fabric,reduce/chain,machine=wse2;pes=3,cycles,1,cycle,1,predict,x,x\n", "words");
   // Too large for the memory of a core: no prediction, and it says why.
   weft_validation v;
-  weft_status status = run_rows("a,fabric,reduce/chain,machine=wse2;pes=3;words=20000,cycles,1,cycle,1,predict,x,x\n", &v);
+  weft_status status =
+      run_rows("a,fabric,reduce/chain,machine=wse2;pes=3;words=20000,cycles,1,cycle,1,predict,x,x\n", &v);
   if (status) fail_msg("%s", weft_status_message(status));
   assert_int_equal(v.not_covered, 1);
   assert_non_null(v.cases[0].reason);

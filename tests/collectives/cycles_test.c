@@ -26,7 +26,8 @@ static void near(const char *name, uint32_t cores, uint32_t words, double seen, 
 
 static void broadcasts_are_exact(void **state) {
   (void)state;
-  static const uint32_t sizes[][3] = {{2, 1, 1}, {4, 1, 196}, {64, 1, 256}, {512, 1, 64}, {1, 40, 7}, {9, 5, 1}, {32, 16, 100}};
+  static const uint32_t sizes[][3] = {{2, 1, 1},  {4, 1, 196}, {64, 1, 256}, {512, 1, 64},
+                                      {1, 40, 7}, {9, 5, 1},   {32, 16, 100}};
   for (size_t i = 0; i < COUNT(sizes); ++i) {
     weft_collective what = weft_collective_default(sizes[i][0], sizes[i][1], sizes[i][2]);
     near("broadcast", what.columns, what.words, (double)cycles_of(run_broadcast(&what, 1)),
@@ -49,14 +50,14 @@ static void patterns_are_near_their_formulas(void **state) {
     uint32_t cores, words, group;
     double percent, slack;
   } cases[] = {
-      {WEFT_REDUCE_STAR, 4, 256, 0, 1, 0},       {WEFT_REDUCE_STAR, 64, 256, 0, 1, 0},
-      {WEFT_REDUCE_STAR, 128, 8, 0, 3, 0},       {WEFT_REDUCE_STAR, 512, 2, 0, 4, 0},
-      {WEFT_REDUCE_TREE, 4, 256, 0, 1, 0},       {WEFT_REDUCE_TREE, 64, 256, 0, 1, 0},
-      {WEFT_REDUCE_TREE, 512, 1, 0, 1, 0},       {WEFT_REDUCE_TREE, 512, 64, 0, 3, 0},
-      {WEFT_REDUCE_TREE, 512, 128, 0, 10, 0},    {WEFT_REDUCE_TWO_PHASE, 512, 64, 28, 1, 0},
+      {WEFT_REDUCE_STAR, 4, 256, 0, 1, 0},         {WEFT_REDUCE_STAR, 64, 256, 0, 1, 0},
+      {WEFT_REDUCE_STAR, 128, 8, 0, 3, 0},         {WEFT_REDUCE_STAR, 512, 2, 0, 4, 0},
+      {WEFT_REDUCE_TREE, 4, 256, 0, 1, 0},         {WEFT_REDUCE_TREE, 64, 256, 0, 1, 0},
+      {WEFT_REDUCE_TREE, 512, 1, 0, 1, 0},         {WEFT_REDUCE_TREE, 512, 64, 0, 3, 0},
+      {WEFT_REDUCE_TREE, 512, 128, 0, 10, 0},      {WEFT_REDUCE_TWO_PHASE, 512, 64, 28, 1, 0},
       {WEFT_REDUCE_TWO_PHASE, 512, 512, 16, 2, 0}, {WEFT_REDUCE_TWO_PHASE, 100, 64, 0, 5, 0},
-      {WEFT_REDUCE_AUTO, 128, 64, 0, 5, 0},      {WEFT_REDUCE_AUTO, 128, 256, 0, 5, 0},
-      {WEFT_REDUCE_AUTO, 128, 1024, 0, 1, 0},    {WEFT_REDUCE_BEST, 128, 64, 0, 3, 0},
+      {WEFT_REDUCE_AUTO, 128, 64, 0, 5, 0},        {WEFT_REDUCE_AUTO, 128, 256, 0, 5, 0},
+      {WEFT_REDUCE_AUTO, 128, 1024, 0, 1, 0},      {WEFT_REDUCE_BEST, 128, 64, 0, 3, 0},
       {WEFT_REDUCE_K_TREE, 125, 100, 0, 3, 0},
   };
   for (size_t i = 0; i < COUNT(cases); ++i)
@@ -93,8 +94,8 @@ static void rings(void **state) {
   }
 }
 
-// max(B, E / N) + L: every word of some core enters the root one per cycle, and the farthest core's last word comes from
-// P - 1 hops away, over two ramps.
+// max(B, E / N) + L: every word of some core enters the root one per cycle, and the farthest core's last word comes
+// from P - 1 hops away, over two ramps.
 static void nothing_beats_the_bound(void **state) {
   (void)state;
   static const uint32_t cores[] = {2, 3, 16, 33, 90}, words[] = {1, 4, 64, 200};
@@ -129,7 +130,8 @@ static void rows_then_column(void **state) {
   double x = weft_reduce_formula(WEFT_REDUCE_CHAIN, 20, 64, 0), y = weft_reduce_formula(WEFT_REDUCE_CHAIN, 15, 64, 0);
   near("chain, X then Y", 300, 64, (double)cycles_of(run_reduce(&what, 1)), x + y, 0, 3);
   what.snake = true;
-  near("snake", 300, 64, (double)cycles_of(run_reduce(&what, 1)), weft_reduce_formula(WEFT_REDUCE_CHAIN, 300, 64, 0), 0, 2);
+  near("snake", 300, 64, (double)cycles_of(run_reduce(&what, 1)), weft_reduce_formula(WEFT_REDUCE_CHAIN, 300, 64, 0), 0,
+       2);
 }
 
 static void sixteen_bits_travel_in_pairs(void **state) {

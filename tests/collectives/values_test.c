@@ -29,7 +29,8 @@ static void try_reduce(const weft_collective *what, bool all) {
   rig r = all ? run_all_reduce(what, 1) : run_reduce(what, 1);
   bool line = what->snake || what->columns == 1 || what->rows == 1;
   assert_true(colours_of(r.kernel) <= (line ? 3 : 5));
-  if (!all) expect_sum(&r, what->root_x, what->root_y);
+  if (!all)
+    expect_sum(&r, what->root_x, what->root_y);
   else
     for (uint32_t core = 0; core < what->columns * what->rows; ++core)
       expect_sum(&r, core % what->columns, core / what->columns);
@@ -272,11 +273,11 @@ static void errors(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(chains),     cmocka_unit_test(stars),       cmocka_unit_test(trees),
-      cmocka_unit_test(autos),      cmocka_unit_test(two_phases),  cmocka_unit_test(k_trees),
+      cmocka_unit_test(chains),      cmocka_unit_test(stars),      cmocka_unit_test(trees),
+      cmocka_unit_test(autos),       cmocka_unit_test(two_phases), cmocka_unit_test(k_trees),
       cmocka_unit_test(all_reduces), cmocka_unit_test(broadcasts), cmocka_unit_test(rings),
-      cmocka_unit_test(paths),      cmocka_unit_test(relays),      cmocka_unit_test(threads),
-      cmocka_unit_test(fractions),  cmocka_unit_test(errors),
+      cmocka_unit_test(paths),       cmocka_unit_test(relays),     cmocka_unit_test(threads),
+      cmocka_unit_test(fractions),   cmocka_unit_test(errors),
   };
   return cmocka_run_group_tests_name("collectives values", tests, NULL, NULL);
 }
