@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "base/text.h"
-#include "base/units.h"
 #include "cli/cli.h"
 #include "runtime/measure.h"
 
@@ -29,11 +28,12 @@ static void print_report(const weft_machine *m, const weft_measure_report *r, co
   fact(table, "memory bandwidth", r->memory_bytes_per_second, "B/s", "quickest large sum, load or update");
   fact(table, "copy bandwidth", r->copy_bytes_per_second, "B/s", "one stream thread, bytes of one side");
   fact(table, "step overhead", r->step_seconds, "s", "a word to another thread");
-  char share[48];
+  char share[16];
+  snprintf(share, sizeof share, "%.0f %%", 100 * r->sharing_efficiency);
   weft_table_row(table);
   weft_table_text(table, "sharing cores");
-  weft_table_text(table, weft_quantity_print(r->sharing_efficiency * 100, WEFT_FRACTION, " ", share));
-  weft_table_text(table, "% of their work apart, a product and a stream at once");
+  weft_table_text(table, share);
+  weft_table_text(table, "of their work apart, a product and a stream at once");
   fact(table, "disk reads", r->disk_bytes_per_second, "B/s", r->disk_note);
   weft_table_print(table, WEFT_TABLE_TEXT, stdout);
   weft_table_destroy(table);
