@@ -1,19 +1,22 @@
-// Areas core and gemm: every case is a kernel of compiler/kernels/products.h, executed wavelet by wavelet on its machine.
+// Areas core and gemm: every case is a kernel of compiler/kernels/products.h, executed wavelet by wavelet on its
+// machine.
 //
-// Products too large to execute whole. Behind the first ones their steps are all alike, so the same kernel with the same
-// tile is executed on three smaller square meshes, of sides s, s + 2, s + 4 of the same parity (s from 4 up, as large as
-// some operations allow), and continued:
-// - SUMMA and shift: linearly, and only where the cycles of the three grow alike within 0.2 %. Measurements do within 1 %
+// Products too large to execute whole. Behind the first ones their steps are all alike, so the same kernel with the
+// same tile is executed on three smaller square meshes, of sides s, s + 2, s + 4 of the same parity (s from 4 up, as
+// large as some operations allow), and continued:
+// - SUMMA and shift: linearly, and only where the cycles of the three grow alike within 0.2 %. Measurements do within 1
+// %
 //   from 1x1 to 750x750 cores (github.com/lingzhi227/MIMD_dataflow, DataflowProgramming/Systolic_Mul);
 // - Cannon: by the parabola through the three. Words of the host come one by one, so they grow with the square of the
 //   side, and so do the hops from the first core to the last in every step.
-// tests/products compares continued with executed cycles. Rows of a matrix-vector product on the mesh do not meet, so one
-// row of cores is executed.
+// tests/products compares continued with executed cycles. Rows of a matrix-vector product on the mesh do not meet, so
+// one row of cores is executed.
 //
 // Constants of what the programs behind the cases do beside the product, each set by `calibrate` rows alone:
 // - SUMMA_SETUP: the library of collectives sets up two broadcasts per step. c32a55ae and c7e2929a (tiles 8 and 16).
 // - CANNON_UPKEEP: scalar instructions per multiply-add for descriptors that the program keeps in memory; whole ones.
-//   HOST_CALLS: what whole instructions leave of the same row, once per run: two transfers, a launch, one back. c51260ec.
+//   HOST_CALLS: what whole instructions leave of the same row, once per run: two transfers, a launch, one back.
+//   c51260ec.
 // - WORD_CYCLES: a core takes the host's words one by one, in a task of the library, while the other rows of cores do
 //   the same; few rows are slower than the channel. About 21 instructions per word in traces of the vendor simulator
 //   (FABRICA, docs/PERFORMANCE_MODEL.md); c51260ec, where 16 rows keep up with one word per cycle, allows 16 at most.
@@ -47,8 +50,10 @@ static weft_status connect(weft_mesh_sim *mesh, const weft_kernel *kernel, uint3
   for (uint32_t c = 0; c < kernel->channel_count; ++c) {
     uint64_t words = kernel->channels[c].words;
     buffers[c] = weft_allocate_array(words, sizeof **buffers);
-    if (kernel->channels[c].into_mesh) WEFT_TRY(weft_mesh_feed(mesh, c, buffers[c], words));
-    else WEFT_TRY(weft_mesh_drain(mesh, c, buffers[c], words));
+    if (kernel->channels[c].into_mesh)
+      WEFT_TRY(weft_mesh_feed(mesh, c, buffers[c], words));
+    else
+      WEFT_TRY(weft_mesh_drain(mesh, c, buffers[c], words));
   }
   return NULL;
 }
@@ -143,7 +148,8 @@ static weft_status continue_square(const weft_product_options *o, const weft_mac
   double before = cycles[1] - cycles[0], last = cycles[2] - cycles[1];
   double steps = (o->columns - (double)(first + 2 * SIDE_STEP)) / SIDE_STEP;
   *out_cycles = cycles[2] + steps * last;
-  if (o->kind == WEFT_GEMM_CANNON) *out_cycles += (last - before) * steps * (steps + 1) / 2;
+  if (o->kind == WEFT_GEMM_CANNON)
+    *out_cycles += (last - before) * steps * (steps + 1) / 2;
   else if (fabs(last - before) > alike * last)
     return weft_error(WEFT_FAILED, "%s: %g, %g, %g cycles on meshes of sides %u, %u, %u do not grow alike",
                       weft_product_kind_name(o->kind), cycles[0], cycles[1], cycles[2], first, first + SIDE_STEP,
@@ -176,7 +182,9 @@ static double simulate(weft_inputs *in, const weft_product_options *options) {
   return status ? give_up(in, status) : cycles;
 }
 
-static uint32_t whole_number(weft_inputs *in, const char *key) { return (uint32_t)weft_input_number(in, key, 1, 1 << 24); }
+static uint32_t whole_number(weft_inputs *in, const char *key) {
+  return (uint32_t)weft_input_number(in, key, 1, 1 << 24);
+}
 
 static void read_mesh(weft_inputs *in, weft_product_options *o) {
   const char *text = weft_input_text(in, "mesh");
@@ -212,8 +220,10 @@ static weft_product_options read_product(weft_inputs *in, weft_product_kind kind
   const char *dtype = weft_input_has(in, "dtype") ? weft_input_text(in, "dtype") : "f32";
   weft_status status = dtype ? weft_dtype_parse(dtype, &o.dtype) : NULL;
   o.result = o.dtype;
-  if (in->error) weft_status_free(status);
-  else in->error = status;
+  if (in->error)
+    weft_status_free(status);
+  else
+    in->error = status;
   return o;
 }
 
@@ -252,8 +262,7 @@ double weft_predict_cannon(weft_inputs *in) {
   o.in_cycles_per_word = fmax(o.in_cycles_per_word, (double)WORD_CYCLES / o.rows);
   o.out_cycles_per_word = fmax(o.out_cycles_per_word, (double)WORD_CYCLES / o.rows);
   if (!o.host && strcmp(host, "none") != 0) {
-    if (!in->error)
-      in->error = weft_error(WEFT_INVALID, "input \"host_io\": \"%s\"; h2d+d2h or none is right", host);
+    if (!in->error) in->error = weft_error(WEFT_INVALID, "input \"host_io\": \"%s\"; h2d+d2h or none is right", host);
     return 0;
   }
   return simulate(in, &o) + (o.host ? HOST_CALLS : 0);

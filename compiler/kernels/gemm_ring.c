@@ -7,8 +7,8 @@ enum { COLOURS_PER_LINE = 4 };
 
 // What a core does along one line of cores (a row for A, a column for B).
 typedef struct ring_role {
-  uint32_t to;       // the core that gets its tile
-  uint32_t send;     // colours
+  uint32_t to;    // the core that gets its tile
+  uint32_t send;  // colours
   uint32_t receive;
   bool receives_first;  // as published, odd ones do, so that neither waits for the other
 } ring_role;
@@ -44,8 +44,10 @@ static void route_line(weft_kernel *kernel, const ring_role *roles, bool along_x
     weft_port out = up ? high : low, in = up ? low : high;
     for (uint32_t at = x;; at = up ? at + 1 : at - 1) {
       bool ends = at == roles[x].to;
-      weft_block block = along_x ? weft_block_of(at, at + 1, 0, kernel->rows) : weft_block_of(0, kernel->columns, at, at + 1);
-      weft_kernel_route(kernel, block, first + roles[x].send, at == x ? WEFT_RAMP : in, ends ? 1u << WEFT_RAMP : 1u << out);
+      weft_block block =
+          along_x ? weft_block_of(at, at + 1, 0, kernel->rows) : weft_block_of(0, kernel->columns, at, at + 1);
+      weft_kernel_route(kernel, block, first + roles[x].send, at == x ? WEFT_RAMP : in,
+                        ends ? 1u << WEFT_RAMP : 1u << out);
       if (ends) break;
     }
   }
@@ -80,7 +82,8 @@ static uint32_t panel_of(const ring *r, int d) {
 }
 
 static weft_operand tile(const ring *r, int d, uint32_t buffer) {
-  return weft_view_of(r->base.kernel, r->base.program, d == 0 ? r->base.a : r->base.b, (int32_t)(buffer * panel_of(r, d)), 1);
+  return weft_view_of(r->base.kernel, r->base.program, d == 0 ? r->base.a : r->base.b,
+                      (int32_t)(buffer * panel_of(r, d)), 1);
 }
 
 static weft_instruction *emit_out(const ring *r, int d, uint32_t buffer) {
@@ -88,7 +91,8 @@ static weft_instruction *emit_out(const ring *r, int d, uint32_t buffer) {
 }
 
 static weft_instruction *emit_in(const ring *r, int d, uint32_t buffer) {
-  return weft_emit_receive(&r->base, tile(r, d, buffer), (uint32_t)d * COLOURS_PER_LINE + r->line[d].receive, panel_of(r, d));
+  return weft_emit_receive(&r->base, tile(r, d, buffer), (uint32_t)d * COLOURS_PER_LINE + r->line[d].receive,
+                           panel_of(r, d));
 }
 
 // As published: multiply, then A in and out, then B, one operation after the other.
@@ -127,8 +131,8 @@ static void emit_overlapped_step(const ring *r, uint32_t step, uint32_t buffer) 
     weft_emit_control(kernel, program, WEFT_DO_WAIT)->microthread = thread;
 }
 
-static void emit_program(const weft_product *product, weft_kernel *kernel, const ring_role *roles, const uint32_t *classes,
-                         uint32_t class_x, uint32_t class_y) {
+static void emit_program(const weft_product *product, weft_kernel *kernel, const ring_role *roles,
+                         const uint32_t *classes, uint32_t class_x, uint32_t class_y) {
   uint32_t x = 0, y = 0;
   while (classes[x] != class_x) ++x;
   while (classes[y] != class_y) ++y;
@@ -143,8 +147,10 @@ static void emit_program(const weft_product *product, weft_kernel *kernel, const
   weft_begin_if(kernel, program, weft_value(kernel, program, odd), WEFT_EQUAL, weft_i32(0));
   for (uint32_t buffer = 0; buffer < 2; ++buffer) {
     if (buffer == 1) weft_begin_else(kernel, program);
-    if (product->options.published) emit_published_step(&r, step, buffer);
-    else emit_overlapped_step(&r, step, buffer);
+    if (product->options.published)
+      emit_published_step(&r, step, buffer);
+    else
+      emit_overlapped_step(&r, step, buffer);
   }
   weft_end(kernel, program);
   weft_operand parity = weft_value(kernel, program, odd);
@@ -164,7 +170,8 @@ weft_kernel *weft_build_ring(const weft_product *product) {
   uint32_t count;
   uint32_t *classes = classes_of(product, roles, &count);
   for (uint32_t class_y = 0; class_y < count; ++class_y)
-    for (uint32_t class_x = 0; class_x < count; ++class_x) emit_program(product, kernel, roles, classes, class_x, class_y);
+    for (uint32_t class_x = 0; class_x < count; ++class_x)
+      emit_program(product, kernel, roles, classes, class_x, class_y);
   free(classes);
   free(roles);
   return kernel;

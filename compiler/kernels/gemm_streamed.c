@@ -39,7 +39,9 @@ static void route_all(weft_kernel *kernel, bool values) {
   }
 }
 
-static weft_operand registered(const streamed *s, uint32_t reg) { return weft_value(s->base.kernel, s->base.program, reg); }
+static weft_operand registered(const streamed *s, uint32_t reg) {
+  return weft_value(s->base.kernel, s->base.program, reg);
+}
 
 // Row `reg` of an array of rows of `lead` elements.
 static weft_operand row_of(const streamed *s, uint32_t array, uint32_t reg) {
@@ -63,7 +65,8 @@ static void emit_weight(const streamed *s, uint32_t reduce) {
   } else {
     weft_emit1(kernel, program, WEFT_DO_MOVE, 1, weight, weft_receive(VALUE, WEFT_F32));
   }
-  weft_emit2(kernel, program, WEFT_DO_SHIFT_RIGHT, 1, row, data, weft_i32((int32_t)(q->index_bits + (narrow ? 16 : 0))));
+  weft_emit2(kernel, program, WEFT_DO_SHIFT_RIGHT, 1, row, data,
+             weft_i32((int32_t)(q->index_bits + (narrow ? 16 : 0))));
   if (narrow) weft_emit2(kernel, program, WEFT_DO_SHIFT_RIGHT, 1, feature, data, weft_i32(16));
   weft_emit2(kernel, program, WEFT_DO_AND, 1, feature, narrow ? feature : data, weft_i32((int32_t)features));
   weft_operand y = row_of(s, s->base.c, s->row);

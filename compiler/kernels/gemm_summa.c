@@ -3,7 +3,7 @@
 
 #include "compiler/kernels/products_internal.h"
 
-enum { COLOUR_A, COLOUR_B };             // also the microthreads that carry them
+enum { COLOUR_A, COLOUR_B };  // also the microthreads that carry them
 enum { DATA_A = COLOUR_A, DATA_B = COLOUR_B };
 
 // Roots take their turns from west to east (north to south): a router first takes from before, then from its own core,
@@ -16,7 +16,8 @@ static void route_line(weft_kernel *kernel, uint32_t colour, bool along_x) {
   for (uint32_t part = 0; part < 3; ++part) {
     uint32_t first = part == 0 ? 0 : part == 1 ? 1 : count - 1, end = part == 0 ? 1 : part == 1 ? count - 1 : count;
     if (first >= end) continue;
-    weft_block block = along_x ? weft_block_of(first, end, 0, kernel->rows) : weft_block_of(0, kernel->columns, first, end);
+    weft_block block =
+        along_x ? weft_block_of(first, end, 0, kernel->rows) : weft_block_of(0, kernel->columns, first, end);
     if (part == 0) {
       weft_route_then(weft_kernel_route(kernel, block, colour, WEFT_RAMP, to_behind), behind, to_core);
     } else {
@@ -29,7 +30,7 @@ static void route_line(weft_kernel *kernel, uint32_t colour, bool along_x) {
 
 typedef struct summa {
   weft_product_program base;
-  uint32_t x, y, step;          // registers
+  uint32_t x, y, step;           // registers
   uint32_t owner[2], within[2];  // registers: who holds the next panel of A, of B, and its place there
 } summa;
 
@@ -59,7 +60,9 @@ static uint32_t line_of(const summa *s, int d) {
   return d == DATA_A ? s->base.product->options.columns : s->base.product->options.rows;
 }
 
-static weft_operand registered(const summa *s, uint32_t reg) { return weft_value(s->base.kernel, s->base.program, reg); }
+static weft_operand registered(const summa *s, uint32_t reg) {
+  return weft_value(s->base.kernel, s->base.program, reg);
+}
 
 static weft_operand panels(const summa *s, int d, uint32_t offset) {
   return weft_view_of(s->base.kernel, s->base.program, d == DATA_A ? s->base.a : s->base.b, (int32_t)offset, 1);
@@ -221,7 +224,9 @@ weft_kernel *weft_build_summa(const weft_product *product) {
   route_line(kernel, COLOUR_B, false);
   summa s;
   begin(&s, product, kernel);
-  if (o->published) emit_published(&s);
-  else emit_overlapped(&s);
+  if (o->published)
+    emit_published(&s);
+  else
+    emit_overlapped(&s);
   return kernel;
 }

@@ -85,9 +85,12 @@ static void route_all(weft_kernel *kernel, const weft_product *product, const tr
   uint32_t root = root_of(product, groups / 2);
   for (uint32_t x = 0; x < columns && columns > 1; ++x) {
     uint32_t west = x > 0 ? 1u << WEFT_WEST : 0, east = x + 1 < columns ? 1u << WEFT_EAST : 0, core = 1u << WEFT_RAMP;
-    if (x == root) route(kernel, x, BROADCAST, WEFT_RAMP, west | east);
-    else if (x < root) route(kernel, x, BROADCAST, WEFT_EAST, core | west);
-    else route(kernel, x, BROADCAST, WEFT_WEST, core | east);
+    if (x == root)
+      route(kernel, x, BROADCAST, WEFT_RAMP, west | east);
+    else if (x < root)
+      route(kernel, x, BROADCAST, WEFT_EAST, core | west);
+    else
+      route(kernel, x, BROADCAST, WEFT_WEST, core | east);
   }
 }
 
@@ -121,8 +124,10 @@ static void emit_program(const weft_product *product, weft_kernel *kernel, const
   emit_link(&p, role->roots);
   if (kernel->columns == 1) return;
   weft_operand c = weft_all(kernel, p.program, p.c);
-  if (role->is_root) weft_emit_send(&p, BROADCAST, c, product->lead);
-  else weft_emit_receive(&p, c, BROADCAST, product->lead);
+  if (role->is_root)
+    weft_emit_send(&p, BROADCAST, c, product->lead);
+  else
+    weft_emit_receive(&p, c, BROADCAST, product->lead);
 }
 
 weft_kernel *weft_build_gemv_mesh(const weft_product *product) {

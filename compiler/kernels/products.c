@@ -8,7 +8,9 @@
 static const char *const kind_names[WEFT_PRODUCT_KINDS] = {"gemv/core",  "gemv/mesh",     "gemm/summa", "gemm/cannon",
                                                            "gemm/shift", "gemm/streamed", "transpose"};
 
-const char *weft_product_kind_name(weft_product_kind kind) { return kind < WEFT_PRODUCT_KINDS ? kind_names[kind] : "?"; }
+const char *weft_product_kind_name(weft_product_kind kind) {
+  return kind < WEFT_PRODUCT_KINDS ? kind_names[kind] : "?";
+}
 
 weft_product_options weft_product_options_default(weft_product_kind kind, uint32_t columns, uint32_t rows) {
   return (weft_product_options){.kind = kind,
@@ -32,8 +34,10 @@ static weft_status check_options(const weft_product_options *o) {
   const char *name = weft_product_kind_name(o->kind);
   if (o->kind >= WEFT_PRODUCT_KINDS) return weft_error(WEFT_INVALID, "product %u: 0 to %d", o->kind, WEFT_TRANSPOSE);
   if (!o->columns || !o->rows || o->columns > 4096 || o->rows > 4096)
-    return weft_error(WEFT_INVALID, "%s on %ux%u cores: 1 to 4096 columns and rows are right", name, o->columns, o->rows);
-  if (!o->m || !o->k || !o->n) return weft_error(WEFT_INVALID, "%s of m %u, k %u, n %u: each is at least 1", name, o->m, o->k, o->n);
+    return weft_error(WEFT_INVALID, "%s on %ux%u cores: 1 to 4096 columns and rows are right", name, o->columns,
+                      o->rows);
+  if (!o->m || !o->k || !o->n)
+    return weft_error(WEFT_INVALID, "%s of m %u, k %u, n %u: each is at least 1", name, o->m, o->k, o->n);
   if (o->kind == WEFT_GEMV_CORE && (o->columns != 1 || o->rows != 1))
     return weft_error(WEFT_INVALID, "%s on %ux%u cores: it is for one core", name, o->columns, o->rows);
   if (is_gemv(o->kind) && o->n != 1) return weft_error(WEFT_INVALID, "%s with n %u: B is a vector, n is 1", name, o->n);
@@ -59,7 +63,9 @@ static weft_status check_options(const weft_product_options *o) {
 }
 
 uint32_t weft_product_panel_a(const weft_product *p) { return p->tile_k * p->lead; }
-uint32_t weft_product_panel_b(const weft_product *p) { return weft_round_up(p->tile_k * p->tile_n, 2 - (p->options.dtype == WEFT_F32)); }
+uint32_t weft_product_panel_b(const weft_product *p) {
+  return weft_round_up(p->tile_k * p->tile_n, 2 - (p->options.dtype == WEFT_F32));
+}
 
 static void plan_gemm(weft_product *p) {
   const weft_product_options *o = &p->options;
@@ -119,9 +125,9 @@ weft_status weft_product_plan(const weft_product_options *options, weft_product 
 
 weft_status weft_product_kernel(const weft_product *product, weft_kernel **out_kernel) {
   static weft_kernel *(*const builders[WEFT_PRODUCT_KINDS])(const weft_product *) = {
-      [WEFT_GEMV_CORE] = weft_build_gemv_core,     [WEFT_GEMV_MESH] = weft_build_gemv_mesh,
-      [WEFT_GEMM_SUMMA] = weft_build_summa,        [WEFT_GEMM_CANNON] = weft_build_ring,
-      [WEFT_GEMM_SHIFT] = weft_build_ring,         [WEFT_GEMM_STREAMED] = weft_build_streamed,
+      [WEFT_GEMV_CORE] = weft_build_gemv_core, [WEFT_GEMV_MESH] = weft_build_gemv_mesh,
+      [WEFT_GEMM_SUMMA] = weft_build_summa,    [WEFT_GEMM_CANNON] = weft_build_ring,
+      [WEFT_GEMM_SHIFT] = weft_build_ring,     [WEFT_GEMM_STREAMED] = weft_build_streamed,
       [WEFT_TRANSPOSE] = weft_build_transpose,
   };
   weft_kernel *kernel = builders[product->options.kind](product);
@@ -137,7 +143,8 @@ uint32_t weft_ring_logical(const weft_product *p, uint32_t at) {
 }
 
 // Element e of a panel of A of tile_m rows, column by column; `panel` counts along K.
-static bool in_a(const weft_product *p, uint32_t tile_row, uint32_t panel, uint32_t e, uint32_t *row, uint32_t *column) {
+static bool in_a(const weft_product *p, uint32_t tile_row, uint32_t panel, uint32_t e, uint32_t *row,
+                 uint32_t *column) {
   uint32_t r = e % p->lead;
   *row = tile_row * p->tile_m + r;
   *column = panel * p->tile_k + e / p->lead;
@@ -186,7 +193,8 @@ static bool streamed_element(const weft_product *p, weft_product_matrix which, u
 
 static bool transpose_element(const weft_product *p, weft_product_matrix which, uint32_t x, uint32_t y, uint32_t e,
                               uint32_t *row, uint32_t *column) {
-  uint32_t wide = which == WEFT_PRODUCT_A ? p->tile_n : p->tile_m, high = which == WEFT_PRODUCT_A ? p->tile_m : p->tile_n;
+  uint32_t wide = which == WEFT_PRODUCT_A ? p->tile_n : p->tile_m,
+           high = which == WEFT_PRODUCT_A ? p->tile_m : p->tile_n;
   *row = y * high + e / wide;
   *column = x * wide + e % wide;
   return true;
@@ -228,8 +236,7 @@ void weft_product_scatter(const weft_product *p, weft_product_matrix which, cons
   uint32_t rows, columns, row, column;
   shape_of(p, which, &rows, &columns);
   for (uint32_t e = 0; e < p->lengths[which]; ++e)
-    elements[e] =
-        weft_product_element(p, which, x, y, e, &row, &column) ? matrix[(size_t)row * columns + column] : 0;
+    elements[e] = weft_product_element(p, which, x, y, e, &row, &column) ? matrix[(size_t)row * columns + column] : 0;
 }
 
 void weft_product_gather(const weft_product *p, const float *elements, uint32_t x, uint32_t y, float *matrix) {
@@ -260,6 +267,7 @@ void weft_product_host_in(const weft_product *p, const float *a, const float *b,
           memcpy(words, &value, sizeof value);
         }
   }
+  *words = 1;
 }
 
 void weft_product_host_out(const weft_product *p, const uint32_t *words, float *c) {

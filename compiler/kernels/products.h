@@ -49,7 +49,8 @@ typedef enum weft_product_kind {
   // west" to "from my core" to "from the east". About P (2 t^2 + t (s + t (s + t / rate))). Source: csl-examples
   // gemm-collectives_2d; van de Geijn and Watts, 1997.
   WEFT_GEMM_SUMMA,
-  // Tiles skewed at the start; in each of P steps every core multiplies and passes its tile of A to the west and of B to
+  // Tiles skewed at the start; in each of P steps every core multiplies and passes its tile of A to the west and of B
+  // to
   // the north, the first to the last through all others. Square meshes. Source: github.com/apdelsm/Matrix-algorithms-
   // in-cerebras; Cannon, 1969.
   WEFT_GEMM_CANNON,
@@ -95,10 +96,10 @@ weft_product_options weft_product_options_default(weft_product_kind kind, uint32
 typedef struct weft_product {
   weft_product_options options;
   uint32_t tile_m, tile_k, tile_n;
-  uint32_t panels;       // of K; a core holds panels / columns of A and panels / rows of B
-  uint32_t lead;         // elements from one vector of a tile to the next, tile_m or tile_n and padding
-  uint32_t index_bits;   // STREAMED: low bits of an index that are the feature within the tile
-  uint32_t lengths[3];   // elements of the arrays "A", "B", "C" in every core; 0: there is none
+  uint32_t panels;      // of K; a core holds panels / columns of A and panels / rows of B
+  uint32_t lead;        // elements from one vector of a tile to the next, tile_m or tile_n and padding
+  uint32_t index_bits;  // STREAMED: low bits of an index that are the feature within the tile
+  uint32_t lengths[3];  // elements of the arrays "A", "B", "C" in every core; 0: there is none
 } weft_product;
 
 weft_status weft_product_plan(const weft_product_options *options, weft_product *out_product) WEFT_CHECKED;
@@ -116,16 +117,16 @@ void weft_product_scatter(const weft_product *product, weft_product_matrix which
 // Into C (m x n; TRANSPOSE: n x m). Elements that several cores hold are written by each.
 void weft_product_gather(const weft_product *product, const float *elements, uint32_t x, uint32_t y, float *matrix);
 
-// CANNON with `host`: the words of channel 0 in (all of A, then all of B), and from those of channel 1 the matrix C.
-// As many words as weft_product_host_words says. f32 only.
+// CANNON with `host`: the words of channel 0 in (all of A, all of B, and one that launches the product), and from those
+// of channel 1 the matrix C. As many words as weft_product_host_words says, and the one. f32 only.
 uint64_t weft_product_host_words(const weft_product *product, weft_product_matrix which);
 void weft_product_host_in(const weft_product *product, const float *a, const float *b, uint32_t *words);
 void weft_product_host_out(const weft_product *product, const uint32_t *words, float *c);
 
-// STREAMED: the words of the channel of row `y` of cores for weights W (m x k); NULL `words` only counts. A 16-bit weight
-// and its index fill one word; f32 weights take an index word and, in a channel of their own (number rows + y), the
-// value. The last index says that the stream has ended. Returns the number of words of the index channel; that of values
-// has one less.
+// STREAMED: the words of the channel of row `y` of cores for weights W (m x k); NULL `words` only counts. A 16-bit
+// weight and its index fill one word; f32 weights take an index word and, in a channel of their own (number rows + y),
+// the value. The last index says that the stream has ended. Returns the number of words of the index channel; that of
+// values has one less.
 uint64_t weft_product_stream(const weft_product *product, const float *weights, uint32_t y, uint32_t *words,
                              uint32_t *values);
 

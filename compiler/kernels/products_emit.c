@@ -56,8 +56,10 @@ void weft_emit_product(const weft_product_program *p, uint32_t a_start, uint32_t
     uint32_t k = over_k ? 0 : u, j = over_k ? u : 0;
     weft_operand c = view(p, p->c, j * q->lead, 1), a = view(p, p->a, a_start + k * q->lead, 1);
     weft_operand b = view(p, p->b, b_start + j * q->tile_k + k, 0);
-    if (over_k) a = weft_moved(a, p->counter, (int32_t)q->lead);
-    else c = weft_moved(c, p->counter, (int32_t)q->lead);
+    if (over_k)
+      a = weft_moved(a, p->counter, (int32_t)q->lead);
+    else
+      c = weft_moved(c, p->counter, (int32_t)q->lead);
     b = weft_moved(b, p->counter, over_k ? 1 : (int32_t)q->tile_k);
     weft_begin_loop(p->kernel, p->program, p->counter, weft_i32(0), weft_i32((int32_t)turns), 1)->form = WEFT_MAP_LOOP;
     weft_emit(p->kernel, p->program, WEFT_DO_FMA, q->lead, c, a, b, c);

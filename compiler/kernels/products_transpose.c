@@ -39,14 +39,17 @@ typedef struct transposer {
 } transposer;
 
 // One operation of a microthread; `words`: a register, or WEFT_NOTHING for one tile.
-static void emit(const transposer *t, weft_operand to, weft_operand from, uint32_t words, uint32_t thread, uint32_t then) {
+static void emit(const transposer *t, weft_operand to, weft_operand from, uint32_t words, uint32_t thread,
+                 uint32_t then) {
   weft_instruction *i = weft_emit1(t->kernel, t->program, WEFT_DO_MOVE, t->tile, to, from);
   i->count_register = words;
   i->microthread = thread;
   i->task = then;
 }
 
-static weft_operand out(const transposer *t, uint32_t flow, int axis) { return weft_send(flow + t->parity[axis], t->dtype); }
+static weft_operand out(const transposer *t, uint32_t flow, int axis) {
+  return weft_send(flow + t->parity[axis], t->dtype);
+}
 static weft_operand in(const transposer *t, uint32_t flow, int axis) {
   return weft_receive(flow + 1 - t->parity[axis], t->dtype);
 }
@@ -56,7 +59,8 @@ enum { ROW_EAST, COLUMN_SOUTH, ROW_WEST, COLUMN_NORTH };  // tasks
 
 // Tasks that follow a core's first operations: pass on what is not its own.
 static void emit_pass_on(const transposer *t) {
-  bool between_columns = t->has[WEFT_WEST] && t->has[WEFT_EAST], between_rows = t->has[WEFT_NORTH] && t->has[WEFT_SOUTH];
+  bool between_columns = t->has[WEFT_WEST] && t->has[WEFT_EAST],
+       between_rows = t->has[WEFT_NORTH] && t->has[WEFT_SOUTH];
   weft_kernel_task(t->kernel, t->program, "row_east", WEFT_BY_ACTIVATION);
   if (between_columns) emit(t, out(t, EASTWARD, X), in(t, EASTWARD, X), t->west, ALONG_ROW, WEFT_NOTHING);
   weft_kernel_task(t->kernel, t->program, "column_south", WEFT_BY_ACTIVATION);
@@ -117,7 +121,8 @@ static void emit_program(const weft_product *product, weft_kernel *kernel, uint3
   weft_kernel_array_at(kernel, t.program, a)->input = weft_kernel_array_at(kernel, t.program, c)->output = true;
   t.own = weft_all(kernel, t.program, a);
   t.transposed = weft_folded(weft_view_of(kernel, t.program, c, 0, (int32_t)product->tile_m), product->tile_n, 1);
-  uint32_t x = weft_kernel_integer(kernel, t.program, "x", 0, 1, 0), y = weft_kernel_integer(kernel, t.program, "y", 0, 0, 1);
+  uint32_t x = weft_kernel_integer(kernel, t.program, "x", 0, 1, 0),
+           y = weft_kernel_integer(kernel, t.program, "y", 0, 0, 1);
   t.west = weft_kernel_integer(kernel, t.program, "west", 0, tile, 0);
   t.east = weft_kernel_integer(kernel, t.program, "east", beyond * tile, -tile, 0);
   t.north = weft_kernel_integer(kernel, t.program, "north", 0, 0, tile);

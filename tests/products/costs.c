@@ -42,9 +42,11 @@ static void summa_is_linear(void **state) {
   (void)state;
   static const uint32_t tiles[] = {3, 4, 7, 8, 14};
   for (size_t i = 0; i < sizeof tiles / sizeof *tiles; ++i) {
-    double eight = published(WEFT_GEMM_SUMMA, 8, tiles[i], 302, false), ten = published(WEFT_GEMM_SUMMA, 10, tiles[i], 302, false);
+    double eight = published(WEFT_GEMM_SUMMA, 8, tiles[i], 302, false),
+           ten = published(WEFT_GEMM_SUMMA, 10, tiles[i], 302, false);
     double continued = ten + (ten - eight) * 3, whole = published(WEFT_GEMM_SUMMA, 16, tiles[i], 302, false);
-    if (fabs(continued - whole) > 0.002 * whole) fail_msg("tile %u: continued %g, executed %g", tiles[i], continued, whole);
+    if (fabs(continued - whole) > 0.002 * whole)
+      fail_msg("tile %u: continued %g, executed %g", tiles[i], continued, whole);
   }
   double six = published(WEFT_GEMM_SUMMA, 6, 4, 302, false), eight = published(WEFT_GEMM_SUMMA, 8, 4, 302, false);
   double continued = eight + (eight - six) * 12, whole = published(WEFT_GEMM_SUMMA, 32, 4, 302, false);
@@ -94,7 +96,8 @@ static void zeros_are_not_sent(void **state) {
   static const weft_dtype types[] = {WEFT_F32, WEFT_F16};
   for (size_t t = 0; t < 2; ++t) {
     weft_product_options o = rig_gemm(WEFT_GEMM_STREAMED, 4, 4, 16, 32, 24, types[t], WEFT_F32);
-    rig_result dense = rig_run(&o, machine, 1, 0), half = rig_run(&o, machine, 1, 0.5), sparse = rig_run(&o, machine, 1, 0.9);
+    rig_result dense = rig_run(&o, machine, 1, 0), half = rig_run(&o, machine, 1, 0.5),
+               sparse = rig_run(&o, machine, 1, 0.9);
     rig_result none = rig_run(&o, machine, 1, 2);  // the sums along the columns alone
     double sums = (double)none.report.link_hops, all = (double)dense.report.link_hops - sums;
     assert_true(half.worst < 1e-5 && sparse.worst < 1e-5);
@@ -114,8 +117,8 @@ static void only_zeros(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gemv_formula),    cmocka_unit_test(summa_is_linear), cmocka_unit_test(cannon_is_a_parabola),
-      cmocka_unit_test(host_is_a_bound), cmocka_unit_test(overlap_pays),    cmocka_unit_test(mixed_is_half_of_f16),
+      cmocka_unit_test(gemv_formula),       cmocka_unit_test(summa_is_linear), cmocka_unit_test(cannon_is_a_parabola),
+      cmocka_unit_test(host_is_a_bound),    cmocka_unit_test(overlap_pays),    cmocka_unit_test(mixed_is_half_of_f16),
       cmocka_unit_test(zeros_are_not_sent), cmocka_unit_test(only_zeros),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

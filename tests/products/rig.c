@@ -10,13 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 static void ok(weft_status status) {
   if (status) fail_msg("%s", weft_status_message(status));
 }
 
-weft_product_options rig_gemm(weft_product_kind kind, uint32_t columns, uint32_t rows, uint32_t m, uint32_t k, uint32_t n,
-                              weft_dtype dtype, weft_dtype result) {
+weft_product_options rig_gemm(weft_product_kind kind, uint32_t columns, uint32_t rows, uint32_t m, uint32_t k,
+                              uint32_t n, weft_dtype dtype, weft_dtype result) {
   weft_product_options o = weft_product_options_default(kind, columns, rows);
   o.m = m;
   o.k = k;
@@ -80,7 +79,7 @@ static void feed_streams(weft_mesh_sim *mesh, const weft_product *p, buffers *m)
 }
 
 static void feed_host(weft_mesh_sim *mesh, const weft_product *p, buffers *m) {
-  uint64_t in = weft_product_host_words(p, WEFT_PRODUCT_A) + weft_product_host_words(p, WEFT_PRODUCT_B);
+  uint64_t in = weft_product_host_words(p, WEFT_PRODUCT_A) + weft_product_host_words(p, WEFT_PRODUCT_B) + 1;
   uint64_t out = weft_product_host_words(p, WEFT_PRODUCT_C);
   m->in = weft_allocate_array(in, sizeof *m->in);
   m->out = weft_allocate_array(out, sizeof *m->out);
@@ -147,8 +146,10 @@ rig_result rig_run(const weft_product_options *options, const char *machine_name
   run.threads = threads;
   run.most_cycles = 100000000;
   ok(weft_mesh_open(kernel, machine, &run, &mesh));
-  if (o.host) feed_host(mesh, &p, &m);
-  else write_all(mesh, &p, &m);
+  if (o.host)
+    feed_host(mesh, &p, &m);
+  else
+    write_all(mesh, &p, &m);
   if (o.kind == WEFT_GEMM_STREAMED) feed_streams(mesh, &p, &m);
   ok(weft_mesh_run(mesh, &result.report));
   read_all(mesh, &p, &m);

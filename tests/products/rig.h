@@ -12,7 +12,7 @@ typedef struct rig_result {
 
 // `machine`: a name or a spelling. `zeros`: share of elements of A that are zero. Any failure fails the test.
 rig_result rig_run(const weft_product_options *options, const char *machine, uint32_t threads, double zeros);
-weft_product_options rig_gemm(weft_product_kind kind, uint32_t columns, uint32_t rows, uint32_t m, uint32_t k, uint32_t n,
-                              weft_dtype dtype, weft_dtype result);
+weft_product_options rig_gemm(weft_product_kind kind, uint32_t columns, uint32_t rows, uint32_t m, uint32_t k,
+                              uint32_t n, weft_dtype dtype, weft_dtype result);
 
 #endif

@@ -19,9 +19,6 @@ static double tolerance(const weft_product_options *o) {
 }
 
 static rig_result try_it(const weft_product_options *o) {
-  print_message("%s%s on %ux%u of %ux%ux%u, %s into %s\n", weft_product_kind_name(o->kind),
-                o->published ? ", as published" : "", o->columns, o->rows, o->m, o->k, o->n, weft_dtype_name(o->dtype),
-                weft_dtype_name(o->result));
   rig_result one = rig_run(o, machine, 1, 0);
   double most = tolerance(o);
   if (!(one.worst <= most))
@@ -40,7 +37,8 @@ typedef struct shape {
 
 static const struct types {
   weft_dtype dtype, result;
-} all_types[] = {{WEFT_F32, WEFT_F32}, {WEFT_F16, WEFT_F16}, {WEFT_BF16, WEFT_BF16}, {WEFT_F16, WEFT_F32}, {WEFT_BF16, WEFT_F32}};
+} all_types[] = {
+    {WEFT_F32, WEFT_F32}, {WEFT_F16, WEFT_F16}, {WEFT_BF16, WEFT_BF16}, {WEFT_F16, WEFT_F32}, {WEFT_BF16, WEFT_F32}};
 
 static void try_shapes(weft_product_kind kind, const shape *shapes, size_t count, bool published) {
   for (size_t s = 0; s < count; ++s)
@@ -56,13 +54,14 @@ static void try_shapes(weft_product_kind kind, const shape *shapes, size_t count
 
 static void gemv_core(void **state) {
   (void)state;
-  static const shape shapes[] = {{1, 1, 1, 1, 1}, {1, 1, 10, 10, 1}, {1, 1, 25, 25, 1}, {1, 1, 7, 30, 1}, {1, 1, 33, 5, 1}};
+  static const shape shapes[] = {
+      {1, 1, 1, 1, 1}, {1, 1, 10, 10, 1}, {1, 1, 25, 25, 1}, {1, 1, 7, 30, 1}, {1, 1, 33, 5, 1}};
   TRY(WEFT_GEMV_CORE, shapes, false);
 }
 
 static void gemv_mesh(void **state) {
   (void)state;
-  static const shape shapes[] = {{1, 1, 5, 5, 1},   {2, 1, 4, 4, 1},   {3, 2, 7, 11, 1},  {4, 4, 16, 16, 1},
+  static const shape shapes[] = {{1, 1, 5, 5, 1},   {2, 1, 4, 4, 1},  {3, 2, 7, 11, 1},  {4, 4, 16, 16, 1},
                                  {7, 3, 10, 23, 1}, {9, 1, 3, 40, 1}, {16, 2, 9, 50, 1}, {13, 5, 31, 4, 1}};
   TRY(WEFT_GEMV_MESH, shapes, false);
   for (uint32_t group = 1; group <= 8; ++group) {
@@ -72,13 +71,14 @@ static void gemv_mesh(void **state) {
   }
 }
 
-static const shape meshes[] = {{1, 1, 3, 4, 5},  {2, 2, 4, 4, 4},    {2, 2, 5, 3, 7},    {3, 3, 10, 7, 8},
-                               {4, 4, 1, 1, 1},  {4, 4, 17, 30, 9},  {5, 5, 11, 10, 12}, {6, 6, 12, 24, 6},
-                               {7, 7, 15, 8, 20}};
+static const shape meshes[] = {{1, 1, 3, 4, 5},    {2, 2, 4, 4, 4},   {2, 2, 5, 3, 7},
+                               {3, 3, 10, 7, 8},   {4, 4, 1, 1, 1},   {4, 4, 17, 30, 9},
+                               {5, 5, 11, 10, 12}, {6, 6, 12, 24, 6}, {7, 7, 15, 8, 20}};
 
 static void summa(void **state) {
   (void)state;
-  static const shape oblong[] = {{3, 2, 7, 13, 9}, {4, 3, 12, 12, 12}, {1, 4, 9, 8, 7}, {5, 1, 4, 11, 10}, {4, 6, 13, 25, 11}};
+  static const shape oblong[] = {
+      {3, 2, 7, 13, 9}, {4, 3, 12, 12, 12}, {1, 4, 9, 8, 7}, {5, 1, 4, 11, 10}, {4, 6, 13, 25, 11}};
   TRY(WEFT_GEMM_SUMMA, meshes, false);
   TRY(WEFT_GEMM_SUMMA, meshes, true);
   TRY(WEFT_GEMM_SUMMA, oblong, false);
@@ -94,7 +94,8 @@ static void cannon(void **state) {
 static void cannon_with_host(void **state) {
   (void)state;
   for (uint32_t side = 1; side <= 5; ++side) {
-    weft_product_options o = rig_gemm(WEFT_GEMM_CANNON, side, side, 3 * side + 1, 2 * side, 4 * side, WEFT_F32, WEFT_F32);
+    weft_product_options o =
+        rig_gemm(WEFT_GEMM_CANNON, side, side, 3 * side + 1, 2 * side, 4 * side, WEFT_F32, WEFT_F32);
     o.host = true;
     (void)try_it(&o);
     o.published = true;
@@ -109,7 +110,7 @@ static void shift(void **state) {
 
 static void streamed(void **state) {
   (void)state;
-  static const shape shapes[] = {{1, 1, 3, 4, 5}, {2, 2, 4, 4, 4},  {3, 1, 5, 6, 10},  {1, 4, 8, 9, 3},
+  static const shape shapes[] = {{1, 1, 3, 4, 5},  {2, 2, 4, 4, 4},   {3, 1, 5, 6, 10}, {1, 4, 8, 9, 3},
                                  {3, 5, 9, 21, 7}, {4, 4, 17, 30, 9}, {6, 2, 10, 5, 25}};
   TRY(WEFT_GEMM_STREAMED, shapes, false);
 }
@@ -142,9 +143,9 @@ static void what_cannot_be(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gemv_core), cmocka_unit_test(gemv_mesh), cmocka_unit_test(summa),
+      cmocka_unit_test(gemv_core), cmocka_unit_test(gemv_mesh),        cmocka_unit_test(summa),
       cmocka_unit_test(cannon),    cmocka_unit_test(cannon_with_host), cmocka_unit_test(shift),
-      cmocka_unit_test(streamed),  cmocka_unit_test(transpose), cmocka_unit_test(what_cannot_be),
+      cmocka_unit_test(streamed),  cmocka_unit_test(transpose),        cmocka_unit_test(what_cannot_be),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
