@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/observe.h"
 #include "compiler/kernel.h"
+#include "models/directory.h"
 #include "models/machine.h"
 #include "sim/mesh.h"
 
@@ -27,10 +28,21 @@ static weft_status find_kernel(const char *where, char **out_path) {
     *out_path = weft_copy_text(where);
     return NULL;
   }
-  char *relative = weft_format("models/kernels/%s.kernel", where);
-  weft_status status = weft_data_path(relative, out_path);
-  free(relative);
-  return weft_status_prefix(status, "%s: no such file, and no kernel of that name: ", where);
+  char **names = NULL;
+  uint32_t count = 0;
+  weft_status status = weft_directory_names("models/kernels", ".kernel", &names, &count);
+  bool known = false;
+  for (uint32_t n = 0; n < count && !status; ++n) known |= strcmp(names[n], where) == 0;
+  if (!status && known) {
+    char *relative = weft_format("models/kernels/%s.kernel", where);
+    status = weft_data_path(relative, out_path);
+    free(relative);
+  } else if (!status) {
+    status = weft_error(WEFT_INVALID, "%s: no such file, and no kernel of that name; the nearest name is \"%s\"", where,
+                        weft_nearest(where, (const char *const *)names, count));
+  }
+  weft_directory_names_free(names, count);
+  return status;
 }
 
 // positional: the kernel, then settings.
@@ -443,6 +455,23 @@ static weft_status open_channels(execution *e) {
   return NULL;
 }
 
+// What is asked for after the run must be there: told before a long one.
+static weft_status check_names(const execution *e, const run_options *o) {
+  weft_status status = NULL;
+  for (const char *const *name = o->prints; name && *name && !status; ++name)
+    if (find_channel(e, *name, false) == WEFT_NOTHING && length_of(e, *name) == 0)
+      status = unknown_array(e, "print", *name);
+  for (const char *const *output = o->outputs; output && *output && !status; ++output) {
+    char *name = NULL;
+    const char *path = NULL;
+    status = split("output", *output, "ARRAY=FILE", &name, &path);
+    if (!status && find_channel(e, name, false) == WEFT_NOTHING && length_of(e, name) == 0)
+      status = unknown_array(e, "output", name);
+    free(name);
+  }
+  return status;
+}
+
 static weft_status execute(execution *e, run_options *o) {
   weft_mesh_options options = weft_mesh_options_default();
   options.threads = (uint32_t)o->threads;
@@ -450,6 +479,7 @@ static weft_status execute(execution *e, run_options *o) {
   WEFT_TRY(weft_cli_observe_begin(&o->observe, e->kernel->name, e->machine));
   WEFT_TRY(weft_cli_observe_open(&o->observe, e->kernel, &options));
   find_programs(e);
+  WEFT_TRY(check_names(e, o));
   WEFT_TRY(weft_mesh_open(e->kernel, e->machine, &options, &e->mesh));
   WEFT_TRY(open_channels(e));
   for (const char *const *input = o->inputs; input && *input; ++input) WEFT_TRY(apply_input(e, *input));
