@@ -35,6 +35,17 @@ static weft_status check_block(const weft_kernel *kernel, const weft_block *b) {
   return check_range(b->y, b->y_end, b->step_y, kernel->rows, "rows");
 }
 
+// The same members, said in one way: the end right behind the last one, no step for one alone.
+static void tidy_range(uint32_t first, uint32_t *end, uint32_t *step) {
+  *end -= (*end - first - 1) % *step;
+  if (*end == first + 1) *step = 1;
+}
+
+static void tidy_block(weft_block *b) {
+  tidy_range(b->x, &b->x_end, &b->step_x);
+  tidy_range(b->y, &b->y_end, &b->step_y);
+}
+
 static bool covers_one(uint32_t at, uint32_t first, uint32_t end, uint32_t step) {
   return at >= first && at < end && (at - first) % step == 0;
 }
@@ -372,6 +383,9 @@ weft_status weft_kernel_check(weft_kernel *kernel, uint64_t sram_bytes) {
     if (!status) status = weft_status_prefix(check_reach(kernel, p), "program \"%s\": ", p->name);
     WEFT_TRY(weft_status_prefix(status, "kernel \"%s\": ", kernel->name));
   }
+  for (uint32_t r = 0; r < kernel->route_count; ++r) tidy_block(&kernel->routes[r].block);
+  for (uint32_t p = 0; p < kernel->program_count; ++p)
+    for (uint32_t b = 0; b < kernel->programs[p].block_count; ++b) tidy_block(&kernel->programs[p].blocks[b]);
   kernel->checked = true;
   return NULL;
 }

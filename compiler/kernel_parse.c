@@ -246,10 +246,6 @@ static weft_status read_range(weft_parser *parser, uint32_t side, const char *wh
     return ranged ? weft_text_error(parser, token, "%ss %" PRId64 " to %" PRId64 "; the mesh has 0 to %u", what, first,
                                     last, side - 1)
                   : weft_text_error(parser, token, "%s %" PRId64 "; the mesh has 0 to %u", what, first, side - 1);
-  if (!empty && last - first < step) {
-    last = first;
-    step = 1;
-  }
   *out_first = empty ? 0 : (uint32_t)first;
   *out_end = empty ? 0 : (uint32_t)last + 1;
   *out_step = (uint32_t)step;
