@@ -102,8 +102,7 @@ weft_status lowering::execute(weft_kernel *kernel, std::initializer_list<binding
 
 weft_status lowering::execute_checked(const weft_kernel *kernel, std::initializer_list<binding> bindings,
                                       const words &in, words *out) {
-  weft_mesh_options options = weft_mesh_options_default();
-  options.count_links = false;
+  weft_mesh_options options = watch.options ? *watch.options : weft_mesh_options_default();
   open_mesh opened;
   WEFT_TRY(weft_mesh_open(kernel, &machine_, &options, &opened.mesh));
   auto each_core = [&](const binding &b, auto act) -> weft_status {
@@ -135,6 +134,7 @@ weft_status lowering::execute_checked(const weft_kernel *kernel, std::initialize
   work.busy_cycles += report.core_busy_cycles;
   work.elements += report.elements;
   work.flops += report.flops;
+  if (watch.ended) WEFT_TRY(watch.ended(watch.context, step, kernel, opened.mesh, &report));
   for (const binding &b : bindings) {
     if (!array_named(*kernel, b.name)->output) continue;
     WEFT_TRY(each_core(b, [&](std::uint32_t x, std::uint32_t y, std::uint8_t *bytes, std::size_t size) {

@@ -61,6 +61,8 @@ class lowering {
 
   weft_wavelet_work work{};
   double square_sum = 0;  // of the last SQUARE_SUM
+  weft_wavelet_watch watch{};
+  std::uint32_t step = WEFT_NONE;  // that kernels belong to, for the watch
 
  private:
   struct binding {

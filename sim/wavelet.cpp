@@ -43,6 +43,7 @@ class executor {
   weft_status run(const weft_wavelet_feed &feed, weft_wavelet_outcome *out_outcome);
   weft_status read(const char *name, float *out, std::uint64_t count) const;
   weft_wavelet_work work(std::uint32_t step) const { return work_[step]; }
+  void set_watch(const weft_wavelet_watch &watch) { lower_.watch = watch; }
 
  private:
   const weft_tensor &tensor(std::uint32_t index) const { return schedule_.tensors[index]; }
@@ -204,6 +205,7 @@ weft_status executor::run_call(const weft_step &step) {
 weft_status executor::run_step(std::uint32_t number) {
   const weft_step &step = schedule_.steps[number];
   lower_.work = {};
+  lower_.step = number;
   weft_status status = nullptr;
   bool update = step.op == WEFT_OP_ADAMW || step.op == WEFT_OP_SGD;
   if (step.op == WEFT_OP_LOAD) {
@@ -419,6 +421,10 @@ extern "C" weft_status weft_wavelet_read(const weft_wavelet *wavelet, const char
 
 extern "C" weft_wavelet_work weft_wavelet_step_work(const weft_wavelet *wavelet, uint32_t step) {
   return wavelet->executor.work(step);
+}
+
+extern "C" void weft_wavelet_set_watch(weft_wavelet *wavelet, const weft_wavelet_watch *watch) {
+  wavelet->executor.set_watch(*watch);
 }
 
 extern "C" weft_status weft_wavelet_op(const weft_machine *machine, weft_dtype dtype, weft_op op,

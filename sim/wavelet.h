@@ -79,6 +79,23 @@ weft_status weft_wavelet_read(const weft_wavelet *wavelet, const char *tensor, f
 // What step `step` did in the last run, all iterations together; zero for steps that only bring words to the edge.
 weft_wavelet_work weft_wavelet_step_work(const weft_wavelet *wavelet, uint32_t step);
 
+// Of compiler/kernel.h and sim/mesh.h, for those who include them.
+typedef struct weft_kernel weft_kernel;
+typedef struct weft_mesh_sim weft_mesh_sim;
+typedef struct weft_mesh_options weft_mesh_options;
+typedef struct weft_mesh_report weft_mesh_report;
+
+// To look at kernels as they run: `options` (observer, threads) are those of every mesh; `ended` is called after each
+// kernel, while its mesh can still be asked (weft_mesh_core, weft_mesh_link, weft_mesh_read); its error ends the run.
+// Either may be NULL. What is pointed to must outlive the runs.
+typedef struct weft_wavelet_watch {
+  const weft_mesh_options *options;
+  void *context;
+  weft_status (*ended)(void *context, uint32_t step, const weft_kernel *kernel, const weft_mesh_sim *mesh,
+                       const weft_mesh_report *report);
+} weft_wavelet_watch;
+void weft_wavelet_set_watch(weft_wavelet *wavelet, const weft_wavelet_watch *watch);
+
 // ---- one op
 
 // f32 (or i32 where models/ops.h says so), row-major and contiguous; data NULL: absent.

@@ -1,5 +1,6 @@
 // Whole networks on simulated meshes against backend ref and the golden files: prefill, a training step, decoding.
 #include "tests/lower/lower.h"
+#include "tests/lower/watch.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -128,7 +129,10 @@ static void check_prefill(const char *name, const char *machine) {
   require(weft_session_create(schedule, store, &weft_backend_ref, &(weft_backend_options){0}, NULL, &session));
   require(weft_session_run(session, &(weft_feed){.ids = g.ids}, NULL, &outcome));
   require(weft_wavelet_create(schedule, &(weft_wavelet_store){store, values_of}, NULL, &wavelet));
+  seen s = {.steps = schedule->step_count};
+  weft_wavelet_set_watch(wavelet, &(weft_wavelet_watch){.context = &s, .ended = see});
   require(weft_wavelet_run(wavelet, &(weft_wavelet_feed){.ids = g.ids}, &ours));
+  assert_true(s.kernels == ours.work.kernels && s.cycles == ours.work.cycles);
   uint64_t tokens = (uint64_t)g.batch * g.sequence;
   double error = compare_tensor(session, wavelet, "logits", tokens * g.network.vocabulary);
   say(name, "prefill", &g, &ours.work, error);
