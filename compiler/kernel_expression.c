@@ -255,14 +255,16 @@ static weft_status word(weft_parser *parser, const weft_token *token, weft_node 
     if (weft_token_is(token, function_names[f])) return call(parser, token, out_node);
   char name[WEFT_KERNEL_NAME];
   snprintf(name, sizeof name, "%.*s", token->length < sizeof name ? (int)token->length : 0, token->begin);
-  WEFT_TRY(program_name(parser, token, name, out_node));
+  // Where a register begins, x and y are the coordinates even if something else of the program is called so.
+  bool coordinate = weft_token_is(token, "x") || weft_token_is(token, "y");
+  if (!coordinate || !parser->starting) WEFT_TRY(program_name(parser, token, name, out_node));
   if (*out_node) return NULL;
   const weft_text_constant *constant = weft_text_constant_find(parser, token);
   if (constant) {
     *out_node = constant_node(parser, token, constant);
     return NULL;
   }
-  if (weft_token_is(token, "x") || weft_token_is(token, "y")) {
+  if (coordinate) {
     *out_node = make(parser, *token->begin == 'x' ? WEFT_NODE_X : WEFT_NODE_Y, token);
     return NULL;
   }

@@ -500,7 +500,9 @@ static weft_status register_value(weft_parser *parser, weft_register *r) {
   const weft_token *token = weft_peek(parser);
   weft_node *n = NULL;
   weft_linear linear;
+  parser->starting = true;
   WEFT_TRY(weft_text_sum(parser, &n));
+  parser->starting = false;
   WEFT_TRY(weft_text_linear(parser, n, &linear));
   if (linear.reg != WEFT_NOTHING)
     return weft_text_error(parser, token, "a register begins as a constant plus multiples of x and y");

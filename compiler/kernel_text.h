@@ -83,6 +83,7 @@ typedef struct weft_parser {
   weft_kernel *kernel;
   bool named;             // `kernel` was read
   uint32_t program;       // WEFT_NOTHING before the first
+  bool starting;          // the value that a register begins with is being read
   bool in_task, dropped;  // dropped: the program covers no core
   uint32_t *widths;       // of the program's arrays: columns of those with two dimensions, else 0
   weft_text_constant *constants;

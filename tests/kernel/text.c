@@ -253,7 +253,7 @@ static void routes_channels_and_names(void **state) {
       "route c4 at 0, 0 : west -> ramp east\nroute c4 at 2, 0 : west -> ramp\n"
       "channel \"in\" in at 0, 0 west on c4 words 10\n"
       "program \"task\" at 0, 0 and 1..2 step 2, 2\n  output i32 \"x y\"[3]\n  i32 \"sum\" = 2 - x * 3 + 2 * y\n"
-      "  f32 \"nan\" = nan(0xffc00001)\n"
+      "  f32 \"nan\" = nan(0xffc00001)\n  i32 y = x - y\n"
       "  task \"loop\" on wavelet c4 into \"sum\" blocked\n    \"x y\" = \"sum\"\n    activate \"loop\"\n");
   assert_string_equal(k->name, "a kernel { with");
   assert_int_equal(k->routes[1].position_count, 3);
