@@ -19,6 +19,7 @@ typedef struct attention {
 typedef struct body {
   uint32_t rows, keys, width;       // that are there
   uint32_t key, i, lane, head;      // counters
+  uint32_t first_head, last_head;   // query heads that this core's dimensions belong to; last: not included
   uint32_t first, count;            // queries that see the key
   uint32_t score, query, place, t;  // places: of a row of scores, in gathered queries, in k and v
   uint32_t firsts, counts;          // arrays: by key
@@ -35,6 +36,8 @@ static body begin(const core *c, const attention *p) {
             .i = integer(c, "i"),
             .lane = integer(c, "lane"),
             .head = integer(c, "head"),
+            .first_head = integer(c, "first_head"),
+            .last_head = integer(c, "last_head"),
             .first = integer(c, "first"),
             .count = integer(c, "count"),
             .score = integer(c, "score"),
@@ -48,6 +51,25 @@ static body begin(const core *c, const attention *p) {
   b.firsts = array_of(c, "firsts", WEFT_I32, p->key_block);
   b.counts = array_of(c, "counts", WEFT_I32, p->key_block);
   return b;
+}
+
+// Softmax is made by every core for the heads that it needs, which are the same all down a column.
+static void find_heads(const core *c, const attention *p, const body *b) {
+  const weft_layer_attention *s = p->shape;
+  scalar(c, WEFT_DO_MULTIPLY, b->first_head, reg(c, c->me[ALONG_ROW]), constant((int32_t)p->block));
+  scalar(c, WEFT_DO_ADD, b->last_head, reg(c, b->first_head), reg(c, b->width));
+  scalar(c, WEFT_DO_DIVIDE, b->first_head, reg(c, b->first_head), constant((int32_t)s->head_dim));
+  scalar(c, WEFT_DO_MULTIPLY, b->first_head, reg(c, b->first_head), constant((int32_t)s->lanes));
+  scalar(c, WEFT_DO_ADD, b->last_head, reg(c, b->last_head), constant((int32_t)s->head_dim - 1));
+  scalar(c, WEFT_DO_DIVIDE, b->last_head, reg(c, b->last_head), constant((int32_t)s->head_dim));
+  scalar(c, WEFT_DO_MULTIPLY, b->last_head, reg(c, b->last_head), constant((int32_t)s->lanes));
+  when(c, reg(c, b->width), WEFT_EQUAL, constant(0));
+  set(c, b->last_head, reg(c, b->first_head));
+  end(c);
+}
+
+static void each_head(const core *c, const body *b) {
+  (void)weft_begin_loop(c->kernel, c->program, b->head, reg(c, b->first_head), reg(c, b->last_head), 1);
 }
 
 // Which queries see each key: of row y * Br + key, sequence s and place t in it, those of sequence s from t - position.
@@ -119,10 +141,11 @@ static void end_dimensions(const core *c, const attention *p, const body *b) {
   end(c);
 }
 
-// Opens loops over keys and all heads; close with end and end_keys. lane: of (head, first) among vectors by head.
+// Opens loops over keys and the core's heads; close with end and end_keys. lane: of (head, first) among vectors by
+// head.
 static void each_score(const core *c, const attention *p, const body *b) {
   each_key(c, b);
-  loop(c, b->head, constant((int32_t)p->heads));
+  each_head(c, b);
   find_score(c, p, b);
   scalar(c, WEFT_DO_MULTIPLY, b->lane, reg(c, b->head), constant((int32_t)p->padded));
   scalar(c, WEFT_DO_ADD, b->lane, reg(c, b->lane), reg(c, b->first));
@@ -184,7 +207,23 @@ static void soften(const core *c, const attention *p, const body *b, const softm
   reduce_all(c, &p->down, WEFT_DO_ADD, heads, whole(c, f->sums));
 }
 
-// A core's own queries: o = all / sums, lse = log(sums) + top.
+// lse = log(sums) + top of a core's own queries and heads; all heads come from the row, in which each has at least one
+// core.
+static void finish_lse(const core *c, const attention *p, const body *b, const softmax *f) {
+  extent rows = by(b->rows);
+  scalar(c, WEFT_DO_MULTIPLY, b->count, reg(c, b->rows), constant((int32_t)p->heads));
+  vector1(c, WEFT_DO_MOVE, by(b->count), whole(c, f->lse), weft_f32(-3.4e38f));
+  each_head(c, b);
+  scalar(c, WEFT_DO_MULTIPLY, b->place, reg(c, b->head), constant((int32_t)p->padded));
+  scalar(c, WEFT_DO_ADD, b->place, reg(c, b->place), reg(c, b->t));
+  weft_operand to = weft_moved(view(c, f->lse, 0, (int32_t)p->heads), b->head, 1);
+  vector1(c, WEFT_DO_LOG, rows, to, row_of(c, f->sums, b->place, 1));
+  vector2(c, WEFT_DO_ADD, rows, to, to, row_of(c, f->top, b->place, 1));
+  end(c);
+  reduce_all(c, &p->across, WEFT_DO_MAXIMUM, by(b->count), whole(c, f->lse));
+}
+
+// A core's own queries: o = all / sums; b->t is the first of them.
 static void finish(const core *c, const attention *p, const body *b, const softmax *f) {
   const weft_layer_attention *s = p->shape;
   extent rows = by(b->rows);
@@ -206,13 +245,7 @@ static void finish(const core *c, const attention *p, const body *b, const softm
   scalar(c, WEFT_DO_ADD, b->place, reg(c, b->place), constant((int32_t)p->block));
   end(c);
   end(c);
-  if (s->cached) return;
-  loop(c, b->head, constant((int32_t)p->heads));
-  weft_operand to = weft_moved(view(c, f->lse, 0, (int32_t)p->heads), b->head, 1);
-  vector1(c, WEFT_DO_LOG, rows, to, row_of(c, f->sums, b->t, 1));
-  vector2(c, WEFT_DO_ADD, rows, to, to, row_of(c, f->top, b->t, 1));
-  scalar(c, WEFT_DO_ADD, b->t, reg(c, b->t), constant((int32_t)p->padded));
-  end(c);
+  if (!s->cached) finish_lse(c, p, b, f);
 }
 
 static void emit_forward(core *c, const void *what) {
@@ -225,6 +258,7 @@ static void emit_forward(core *c, const void *what) {
                .o = operand_of(c, "o", c->dtype, p->token_block * p->lanes, false, true)};
   if (!p->shape->cached) f.lse = operand_of(c, "lse", WEFT_F32, p->token_block * p->heads, false, true);
   gather_all(c, &p->queries_down, p->token_block * p->lanes, b.q, b.q_all);
+  find_heads(c, p, &b);
   find_queries(c, p, &b);
   multiply(c, p, &b, b.q_all, b.k, f.scores);
   soften(c, p, &b, &f);
@@ -303,6 +337,7 @@ static void emit_backward(core *c, const void *what) {
   gather_all(c, &p->queries_down, size, b.q, b.q_all);
   gather_all(c, &p->outputs_down, size, d_o, g.do_all);
   gather_all(c, &p->lse_down, p->token_block * p->heads, lse, g.lse_all);
+  find_heads(c, p, &b);
   find_queries(c, p, &b);
   multiply(c, p, &b, b.q_all, b.k, g.scores);
   multiply(c, p, &b, g.do_all, b.v, g.slopes);
