@@ -478,6 +478,7 @@ static weft_status execute(execution *e, run_options *o) {
   options.most_cycles = (uint64_t)o->most_cycles;
   WEFT_TRY(weft_cli_observe_begin(&o->observe, e->kernel->name, e->machine));
   WEFT_TRY(weft_cli_observe_open(&o->observe, e->kernel, &options));
+  options.count_links = true;  // the report says how busy cores are
   find_programs(e);
   WEFT_TRY(check_names(e, o));
   WEFT_TRY(weft_mesh_open(e->kernel, e->machine, &options, &e->mesh));
