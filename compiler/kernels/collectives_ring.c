@@ -3,7 +3,9 @@
 
 #include "compiler/kernels/collectives_internal.h"
 
-enum { COLOURS = 3, ROUNDS_PER_TURN = 64, SENDER = 0 };
+// A chunk is short if the core may send it by itself, without a microthread, which costs a cycle, and is ready in time
+// to take the other.
+enum { COLOURS = 3, ROUNDS_PER_TURN = 64, BESIDE = 0, SHORT_CHUNK_WORDS = 4 };
 
 static uint32_t chunk_elements(const weft_collective *what) {
   uint32_t words = (what->words + what->columns - 1) / what->columns;
@@ -69,22 +71,31 @@ static void step_back(ring *r, uint32_t to, uint32_t from) {
   scalar(r, WEFT_DO_ADD, to, to, weft_value(r->kernel, r->program, r->scratch));
 }
 
-// Sends one chunk and takes the one before it; the offset is worked out while the words are under way.
+static bool is_short(const ring *r) { return r->chunk <= (r->what->dtype == WEFT_F32 ? 1 : 2) * SHORT_CHUNK_WORDS; }
+
+static void wait_for(ring *r, uint32_t microthread) {
+  static const weft_operand absent = {.kind = WEFT_ABSENT, .offset_register = WEFT_NOTHING};
+  weft_emit(r->kernel, r->program, WEFT_DO_WAIT, 1, absent, absent, absent, absent)->microthread = microthread;
+}
+
+// Sends one chunk and takes the one before it. The core works out an offset while words are under way: of a long chunk,
+// sent by a microthread, that of the one to come; of a short one, away at once, that of the round after, while it
+// waits.
 static void emit_round(ring *r, bool adds) {
   weft_operand data = weft_all(r->kernel, r->program, r->data);
   weft_operand sent = weft_moved(data, r->offsets[0], 1), taken = weft_moved(data, r->offsets[1], 1);
   weft_operand in = weft_collective_receive(r->what, r->takes), out = weft_collective_send(r->what, r->gives);
-  // A single word is away before the other comes: it needs no microthread, which costs a cycle.
-  bool beside = r->chunk > (r->what->dtype == WEFT_F32 ? 1 : 2);
-  weft_emit1(r->kernel, r->program, WEFT_DO_MOVE, r->chunk, out, sent)->microthread = beside ? SENDER : WEFT_NOTHING;
-  step_back(r, r->offsets[1], r->offsets[0]);
-  if (adds)
-    (void)weft_emit2(r->kernel, r->program, WEFT_DO_ADD, r->chunk, taken, in, taken);
-  else
-    (void)weft_emit1(r->kernel, r->program, WEFT_DO_MOVE, r->chunk, taken, in);
-  // The next round overwrites the register that says what is being sent.
-  static const weft_operand absent = {.kind = WEFT_ABSENT, .offset_register = WEFT_NOTHING};
-  if (beside) weft_emit(r->kernel, r->program, WEFT_DO_WAIT, 1, absent, absent, absent, absent)->microthread = SENDER;
+  bool brief = is_short(r);
+  weft_emit1(r->kernel, r->program, WEFT_DO_MOVE, r->chunk, out, sent)->microthread = brief ? WEFT_NOTHING : BESIDE;
+  if (!brief) step_back(r, r->offsets[1], r->offsets[0]);
+  weft_instruction *take = adds ? weft_emit2(r->kernel, r->program, WEFT_DO_ADD, r->chunk, taken, in, taken)
+                                : weft_emit1(r->kernel, r->program, WEFT_DO_MOVE, r->chunk, taken, in);
+  if (brief) {
+    take->microthread = BESIDE;
+    step_back(r, r->offsets[0], r->offsets[1]);
+  }
+  // Also because the next round overwrites the register that says what is being sent.
+  wait_for(r, BESIDE);
   uint32_t swap = r->offsets[0];
   r->offsets[0] = r->offsets[1];
   r->offsets[1] = swap;
@@ -131,6 +142,7 @@ static uint32_t emit_program(weft_kernel *kernel, const weft_collective *what, u
   r.turn = weft_kernel_integer(kernel, r.program, "turn", 0, 0, 0);
   r.data = weft_collective_begin(kernel, r.program, what->dtype, weft_ring_elements(what));
   emit_first_offset(&r, column, even);
+  if (is_short(&r)) step_back(&r, r.offsets[1], r.offsets[0]);
   emit_rounds(&r, what->columns - 1, true);
   emit_rounds(&r, what->columns - 1, false);
   return r.program;

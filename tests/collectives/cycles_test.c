@@ -90,7 +90,7 @@ static void rings(void **state) {
   for (size_t i = 0; i < COUNT(sizes); ++i) {
     weft_collective what = weft_collective_default(sizes[i][0], 1, sizes[i][1]);
     near("ring", what.columns, what.words, (double)cycles_of(run_ring(&what, 1)),
-         weft_ring_formula(what.columns, what.words), 12, 12);
+         weft_ring_formula(what.columns, what.words), 8, 6);
   }
 }
 
