@@ -167,7 +167,7 @@ typedef enum weft_instruction_kind {
 } weft_instruction_kind;
 const char *weft_instruction_name(weft_instruction_kind kind);
 
-typedef enum weft_compare { WEFT_EQUAL, WEFT_UNEQUAL, WEFT_LESS, WEFT_AT_MOST, WEFT_MORE, WEFT_AT_LEAST } weft_compare;
+typedef enum weft_relation { WEFT_EQUAL, WEFT_UNEQUAL, WEFT_LESS, WEFT_AT_MOST, WEFT_MORE, WEFT_AT_LEAST } weft_relation;
 
 // How a LOOP is written, which costs differently: a plain loop, or a map over one vector operation, which the core's
 // hardware advances (the body must be one vector instruction without microthread).
@@ -181,7 +181,7 @@ typedef struct weft_instruction {
   uint32_t microthread;     // vector: WEFT_NOTHING, or the one that carries it out
   uint32_t task;            // vector with microthread: activated at its end, or WEFT_NOTHING; ACTIVATE, BLOCK, UNBLOCK
   uint32_t target;          // set by weft_kernel_check for LOOP, END, IF, ELSE
-  weft_compare compare;
+  weft_relation compare;
   weft_loop_form form;
   uint32_t line;  // of the text that it came from; 0: none
 } weft_instruction;
@@ -288,7 +288,7 @@ weft_instruction *weft_emit2(weft_kernel *kernel, uint32_t program, weft_instruc
                              weft_operand to, weft_operand a, weft_operand b);
 weft_instruction *weft_begin_loop(weft_kernel *kernel, uint32_t program, uint32_t counter, weft_operand first,
                                   weft_operand end, int32_t step);
-weft_instruction *weft_begin_if(weft_kernel *kernel, uint32_t program, weft_operand a, weft_compare compare,
+weft_instruction *weft_begin_if(weft_kernel *kernel, uint32_t program, weft_operand a, weft_relation compare,
                                 weft_operand b);
 void weft_begin_else(weft_kernel *kernel, uint32_t program);
 void weft_end(weft_kernel *kernel, uint32_t program);                      // of loop or if

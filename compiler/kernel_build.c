@@ -239,7 +239,7 @@ weft_instruction *weft_begin_loop(weft_kernel *kernel, uint32_t program, uint32_
   return weft_emit(kernel, program, WEFT_DO_LOOP, 1, weft_value(kernel, program, counter), first, end, weft_i32(step));
 }
 
-weft_instruction *weft_begin_if(weft_kernel *kernel, uint32_t program, weft_operand a, weft_compare compare,
+weft_instruction *weft_begin_if(weft_kernel *kernel, uint32_t program, weft_operand a, weft_relation compare,
                                 weft_operand b) {
   weft_instruction *i = weft_emit(kernel, program, WEFT_DO_IF, 1, absent, a, b, absent);
   i->compare = compare;

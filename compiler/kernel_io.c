@@ -289,7 +289,7 @@ static weft_status unpack_instruction(weft_kernel *kernel, uint32_t program, con
   i->count_register = minus_one(m->count_register);
   i->microthread = minus_one(m->microthread);
   i->task = minus_one(m->task);
-  i->compare = (weft_compare)m->compare;
+  i->compare = (weft_relation)m->compare;
   i->form = (weft_loop_form)m->form;
   return NULL;
 }

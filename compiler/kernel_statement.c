@@ -343,12 +343,12 @@ static weft_status loop(weft_parser *parser, const weft_token *token, weft_loop_
   return NULL;
 }
 
-static weft_status comparison(weft_parser *parser, weft_compare *out) {
+static weft_status comparison(weft_parser *parser, weft_relation *out) {
   static const uint32_t all[] = {WEFT_SIGN2('=', '='), WEFT_SIGN2('!', '='), '<', WEFT_SIGN2('<', '='), '>',
                                  WEFT_SIGN2('>', '=')};
   for (size_t c = 0; c < sizeof all / sizeof *all; ++c)
     if (weft_accept_sign(parser, all[c])) {
-      *out = (weft_compare)c;
+      *out = (weft_relation)c;
       return NULL;
     }
   return weft_text_error(parser, weft_peek(parser), "expected a comparison (== != < <= > >=), found %s",
@@ -361,7 +361,7 @@ static void make_alike(weft_operand *a, const weft_operand *b) {
 
 static weft_status condition(weft_parser *parser, const weft_token *token) {
   weft_operand a, b;
-  weft_compare compare = WEFT_EQUAL;
+  weft_relation compare = WEFT_EQUAL;
   WEFT_TRY(read_scalar(parser, &a));
   WEFT_TRY(comparison(parser, &compare));
   WEFT_TRY(read_scalar(parser, &b));

@@ -353,7 +353,7 @@ static bool run_map(mesh_state &m, row &b, std::uint32_t where, const weft_instr
   return true;
 }
 
-static bool holds(weft_compare compare, std::int64_t difference, bool unordered) {
+static bool holds(weft_relation compare, std::int64_t difference, bool unordered) {
   if (unordered) return compare == WEFT_UNEQUAL;
   switch (compare) {
     case WEFT_EQUAL: return difference == 0;

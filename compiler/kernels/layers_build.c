@@ -78,7 +78,7 @@ void map(const core *c, uint32_t counter, int32_t first, weft_operand last) {
   weft_begin_loop(c->kernel, c->program, counter, constant(first), last, 1)->form = WEFT_MAP_LOOP;
 }
 
-void when(const core *c, weft_operand a, weft_compare compare, weft_operand b) {
+void when(const core *c, weft_operand a, weft_relation compare, weft_operand b) {
   (void)weft_begin_if(c->kernel, c->program, a, compare, b);
 }
 

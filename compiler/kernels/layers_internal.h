@@ -97,7 +97,7 @@ void set(const core *c, uint32_t to, weft_operand from);
 void loop(const core *c, uint32_t counter, weft_operand end);
 void map(const core *c, uint32_t counter, int32_t first, weft_operand end);  // around one vector operation
 static inline void end(const core *c) { weft_end(c->kernel, c->program); }
-void when(const core *c, weft_operand a, weft_compare compare, weft_operand b);
+void when(const core *c, weft_operand a, weft_relation compare, weft_operand b);
 
 // A register: how many of `total` rows or columns in blocks of `block` this core has, 0 to block.
 uint32_t share(const core *c, const char *name, axis along, uint32_t total, uint32_t block);
