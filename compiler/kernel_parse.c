@@ -314,8 +314,13 @@ static weft_status read_position(weft_parser *parser, weft_route *route) {
   WEFT_TRY(expect_port(parser, &from));
   WEFT_TRY(weft_expect_sign(parser, WEFT_SIGN2('-', '>')));
   WEFT_TRY(expect_port(parser, &to));
-  do mask |= 1u << to;
-  while (accept_port(parser, &to));
+  for (bool more = true; more;) {
+    mask |= 1u << to;
+    if (weft_accept_sign(parser, ','))
+      WEFT_TRY(expect_port(parser, &to));
+    else
+      more = accept_port(parser, &to);
+  }
   if (route->position_count == WEFT_SWITCH_POSITIONS)
     return weft_text_error(parser, token, "a route has at most %d positions", WEFT_SWITCH_POSITIONS);
   weft_route_then(route, from, mask);

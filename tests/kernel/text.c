@@ -249,7 +249,7 @@ static void routes_channels_and_names(void **state) {
   weft_kernel *k = parse(
       "kernel \"a kernel {{ with\"\nmesh 3 by 3\n"
       "# a comment\n"
-      "route c4 at 0, 0 and 2, 0 : west -> ramp; then ramp -> east\n  then north -> south ramp; then again\n"
+      "route c4 at 0, 0 and 2, 0 : west -> ramp; then ramp -> east\n  then north -> south, ramp; then again\n"
       "route c4 at 0, 0 : west -> ramp east\nroute c4 at 2, 0 : west -> ramp\n"
       "channel \"in\" in at 0, 0 west on c4 words 10\n"
       "program \"task\" at 0, 0 and 1..2 step 2, 2\n  output i32 \"x y\"[3]\n  i32 \"sum\" = 2 - x * 3 + 2 * y\n"
