@@ -23,7 +23,7 @@ static weft_status run(int argc, const char **argv) {
   int json = 0, csv = 0;
   struct poptOption table[] = {
       {"cases", 0, POPT_ARG_STRING, &cases, 0, "table of cases (default: the one that Weft brings along)", "FILE"},
-      {"area", 0, POPT_ARG_STRING, &areas, 0, "only these areas or areas' subjects, joined by commas: plan,train/weight_streaming", "A,B/S"},
+      {"area", 0, POPT_ARG_STRING, &areas, 0, "only these areas, or subjects of them, joined by commas", "A,B/S"},
       {"json", 0, POPT_ARG_NONE, &json, 0, "as JSON", NULL},
       {"csv", 0, POPT_ARG_NONE, &csv, 0, "the cases as CSV", NULL},
       POPT_TABLEEND};
@@ -33,7 +33,8 @@ static weft_status run(int argc, const char **argv) {
           "Predicts published results and prints how far off each prediction is. Subjects that Weft does not "
           "predict yet are listed as not covered. Exit code 4: a covered case is outside its tolerance.",
       .examples =
-          "  weft validate\n  weft validate --area plan/params\n  weft validate --cases mine.csv --json | jq .summary\n",
+          "  weft validate\n  weft validate --area plan/params\n"
+          "  weft validate --cases mine.csv --json | jq .summary\n",
       .table = table,
       .positional_min = 0,
       .positional_max = 0};
