@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <string>
 
@@ -396,23 +397,39 @@ static weft_status run_op(const weft_machine &machine, weft_dtype dtype, lowered
 
 }  // namespace weft
 
+namespace weft {
+
+// Exceptions (no memory left) end here: C cannot catch them.
+template <class Act>
+static weft_status guarded(Act act) {
+  try {
+    return act();
+  } catch (const std::exception &error) {
+    return weft_error(WEFT_FAILED, "the simulator failed: %s", error.what());
+  }
+}
+
+}  // namespace weft
+
 struct weft_wavelet {
   weft::executor executor;
 };
 
 extern "C" weft_status weft_wavelet_create(const weft_schedule *schedule, const weft_wavelet_store *store,
                                            const weft_wavelet *caches, weft_wavelet **out_wavelet) {
-  std::unique_ptr<weft_wavelet> wavelet(new weft_wavelet{weft::executor(*schedule, *store)});
-  WEFT_TRY(wavelet->executor.open(caches ? &caches->executor : nullptr));
-  *out_wavelet = wavelet.release();
-  return nullptr;
+  return weft::guarded([&]() -> weft_status {
+    std::unique_ptr<weft_wavelet> wavelet(new weft_wavelet{weft::executor(*schedule, *store)});
+    WEFT_TRY(wavelet->executor.open(caches ? &caches->executor : nullptr));
+    *out_wavelet = wavelet.release();
+    return nullptr;
+  });
 }
 
 extern "C" void weft_wavelet_destroy(weft_wavelet *wavelet) { delete wavelet; }
 
 extern "C" weft_status weft_wavelet_run(weft_wavelet *wavelet, const weft_wavelet_feed *feed,
                                         weft_wavelet_outcome *out_outcome) {
-  return wavelet->executor.run(*feed, out_outcome);
+  return weft::guarded([&] { return wavelet->executor.run(*feed, out_outcome); });
 }
 
 extern "C" weft_status weft_wavelet_read(const weft_wavelet *wavelet, const char *tensor, float *out, uint64_t count) {
@@ -433,5 +450,5 @@ extern "C" weft_status weft_wavelet_op(const weft_machine *machine, weft_dtype d
                                        const weft_wavelet_matrix outputs[WEFT_OP_MAX_OUTPUTS],
                                        weft_wavelet_work *out_work) {
   weft::lowered_call call = {op, attributes, scalars, accumulate, {}, {}};
-  return weft::run_op(*machine, dtype, call, inputs, outputs, out_work);
+  return weft::guarded([&] { return weft::run_op(*machine, dtype, call, inputs, outputs, out_work); });
 }

@@ -469,6 +469,32 @@ static void test_updates(void **state) {
     }
 }
 
+// ---- what cannot be done is said, with the kernel's name
+
+static void refused(const char *where, weft_op op, const char *words) {
+  weft_machine *machine = NULL;
+  require(weft_machine_read(where, &machine));
+  call c = begin(op);
+  input(&c, 0, 64, 128);
+  input(&c, 1, 128, 128);
+  output(&c, 0, 64, 128);
+  weft_wavelet_scalars scalars = scalars_of(&c.scalars);
+  weft_wavelet_work work = {0};
+  weft_status status = weft_wavelet_op(machine, WEFT_F32, op, &c.attributes, &scalars, false, c.in, c.ours, &work);
+  assert_non_null(status);
+  if (!strstr(weft_status_message(status), words)) fail_msg("\"%s\" is not in: %s", words, weft_status_message(status));
+  weft_status_free(status);
+  weft_machine_destroy(machine);
+  end(&c);
+}
+
+static void test_refusals(void **state) {
+  (void)state;
+  refused("mesh:1x1 sram:48KiB clock:850MHz", WEFT_OP_LINEAR, "kernel product");
+  refused("mesh:2x2 sram:48KiB clock:850MHz", WEFT_OP_ALL_REDUCE, "all_reduce has no kernel");
+  refused("roofline:1TFLOP/s", WEFT_OP_LINEAR, "is not a mesh");
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_pointwise),
                                      cmocka_unit_test(test_linear),
@@ -481,7 +507,8 @@ int main(void) {
                                      cmocka_unit_test(test_last_row),
                                      cmocka_unit_test(test_cross_entropy),
                                      cmocka_unit_test(test_embeddings),
-                                     cmocka_unit_test(test_updates)};
+                                     cmocka_unit_test(test_updates),
+                                     cmocka_unit_test(test_refusals)};
   int failed = cmocka_run_group_tests(tests, NULL, NULL);
   printf("worst errors: f32 %.1e, f16 %.1e, bf16 %.1e\n", worst_error[WEFT_F32], worst_error[WEFT_F16],
          worst_error[WEFT_BF16]);
