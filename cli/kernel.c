@@ -477,7 +477,7 @@ static weft_status execute(execution *e, run_options *o) {
   options.threads = (uint32_t)o->threads;
   options.most_cycles = (uint64_t)o->most_cycles;
   WEFT_TRY(weft_cli_observe_begin(&o->observe, e->kernel->name, e->machine));
-  WEFT_TRY(weft_cli_observe_open(&o->observe, e->kernel, &options));
+  WEFT_TRY(weft_cli_observe_open(&o->observe, e->kernel->columns, e->kernel->rows, &options));
   options.count_links = true;  // the report says how busy cores are
   find_programs(e);
   WEFT_TRY(check_names(e, o));
@@ -487,7 +487,7 @@ static weft_status execute(execution *e, run_options *o) {
   weft_mesh_report report;
   WEFT_TRY(weft_status_prefix(weft_mesh_run(e->mesh, &report), "kernel %s: ", e->kernel->name));
   for (const char *const *output = o->outputs; output && *output; ++output) WEFT_TRY(write_output(e, *output));
-  weft_cli_observe_take(&o->observe, "", e->mesh, &report);
+  weft_cli_observe_take(&o->observe, "", e->kernel, e->mesh, &report);
   return print_results(e, &report, o->prints, o->json != 0, &o->observe);
 }
 

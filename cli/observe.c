@@ -15,7 +15,7 @@ static bool counts(const weft_cli_observe *observe) {
 }
 
 bool weft_cli_observe_wanted(const weft_cli_observe *observe) {
-  return counts(observe) || records(observe) || observe->metric_name || observe->rectangle || observe->window ||
+  return counts(observe) || observe->vcd || observe->metric_name || observe->rectangle || observe->window ||
          observe->links != 0 || observe->cores != 0 || observe->scale != 0 || observe->csv;
 }
 
@@ -104,13 +104,14 @@ static uint32_t program_at(const weft_kernel *kernel, uint32_t x, uint32_t y) {
   return WEFT_NOTHING;
 }
 
-static uint32_t label_of(weft_cli_observe *observe, uint32_t program, const weft_core_event *event) {
-  const weft_program *p = &observe->kernel->programs[program];
-  uint32_t *label = &observe->labels[program][event->instruction];
+static uint32_t label_of(weft_cli_observe *observe, const weft_kernel *kernel, uint32_t program,
+                         const weft_span *span) {
+  const weft_program *p = &kernel->programs[program];
+  uint32_t *label = &observe->labels[program][span->instruction];
   if (*label == 0) {
-    const weft_instruction *i = &p->code[event->instruction];
+    const weft_instruction *i = &p->code[span->instruction];
     char text[160];
-    int length = snprintf(text, sizeof text, "%s: %s", event->task < p->task_count ? p->tasks[event->task].name : "?",
+    int length = snprintf(text, sizeof text, "%s: %s", span->task < p->task_count ? p->tasks[span->task].name : "?",
                           weft_instruction_name(i->kind));
     if (i->line > 0) snprintf(text + length, sizeof text - (size_t)length, " (line %" PRIu32 ")", i->line);
     *label = weft_recording_label(observe->recording, text) + 1;
@@ -120,16 +121,11 @@ static uint32_t label_of(weft_cli_observe *observe, uint32_t program, const weft
 
 static void take_core(void *context, const weft_core_event *event) {
   weft_cli_observe *observe = context;
-  uint32_t program = program_at(observe->kernel, event->x, event->y);
-  if (program == WEFT_NOTHING) return;
-  const weft_instruction *i = &observe->kernel->programs[program].code[event->instruction];
   weft_span span = {.x = event->x,
                     .y = event->y,
-                    .lane = event->microthread && i->microthread != WEFT_NOTHING ? 1 + i->microthread : 0,
+                    .lane = event->microthread,
                     .task = event->task,
                     .instruction = event->instruction,
-                    .label = label_of(observe, program, event),
-                    .state = state_of(i),
                     .begin = observe->elapsed + event->begin,
                     .end = observe->elapsed + event->end};
   weft_recording_span(observe->recording, &span);
@@ -142,58 +138,79 @@ static void take_hop(void *context, const weft_hop_event *event) {
   weft_recording_hop(observe->recording, &hop);
 }
 
-static void forget_labels(weft_cli_observe *observe) {
-  for (uint32_t p = 0; observe->labels && p < observe->label_programs; ++p) free(observe->labels[p]);
+// The kernel tells what the instructions of the spans recorded since `observe->named` are.
+static void name_spans(weft_cli_observe *observe, const weft_kernel *kernel) {
+  observe->labels = weft_allocate_array(kernel->program_count, sizeof(uint32_t *));
+  for (uint32_t p = 0; p < kernel->program_count; ++p)
+    observe->labels[p] = weft_allocate_array(kernel->programs[p].code_count + 1, sizeof(uint32_t));
+  for (uint64_t s = observe->named; s < observe->recording->span_count; ++s) {
+    weft_span *span = &observe->recording->spans[s];
+    uint32_t program = program_at(kernel, span->x, span->y);
+    if (program == WEFT_NOTHING) continue;
+    const weft_instruction *i = &kernel->programs[program].code[span->instruction];
+    if (span->lane > 0) span->lane = i->microthread == WEFT_NOTHING ? 0 : 1 + i->microthread;
+    span->state = state_of(i);
+    span->label = label_of(observe, kernel, program, span);
+  }
+  observe->named = observe->recording->span_count;
+  for (uint32_t p = 0; p < kernel->program_count; ++p) free(observe->labels[p]);
   free(observe->labels);
   observe->labels = NULL;
 }
 
-weft_status weft_cli_observe_open(weft_cli_observe *observe, const weft_kernel *kernel, weft_mesh_options *options) {
-  options->count_links = counts(observe);
-  observe->columns = kernel->columns;
-  observe->rows = kernel->rows;
-  if (!records(observe)) return NULL;
-  weft_block where = observe->somewhere ? observe->where : weft_block_all(kernel);
-  if (where.x_end > kernel->columns || where.y_end > kernel->rows)
-    return weft_error(WEFT_INVALID, "--rectangle %s: the mesh has columns 0..%" PRIu32 " and rows 0..%" PRIu32,
-                      observe->rectangle, kernel->columns - 1, kernel->rows - 1);
-  forget_labels(observe);
-  observe->kernel = kernel;
-  observe->label_programs = kernel->program_count;
-  observe->labels = weft_allocate_array(kernel->program_count, sizeof(uint32_t *));
-  for (uint32_t p = 0; p < kernel->program_count; ++p)
-    observe->labels[p] = weft_allocate_array(kernel->programs[p].code_count + 1, sizeof(uint32_t));
+static void move_window(weft_cli_observe *observe) {
   uint64_t now = observe->elapsed;
-  observe->observer = (weft_mesh_observer){.context = observe,
-                                           .where = where,
-                                           .begin = observe->begin > now ? observe->begin - now : 0,
-                                           .end = observe->end > now ? observe->end - now : 0,
-                                           .core = take_core,
-                                           .hop = observe->vcd ? take_hop : NULL};
+  observe->observer.begin = observe->begin > now ? observe->begin - now : 0;
+  observe->observer.end = observe->end > now ? observe->end - now : 0;
+}
+
+weft_status weft_cli_observe_open(weft_cli_observe *observe, uint32_t columns, uint32_t rows,
+                                  weft_mesh_options *options) {
+  options->count_links = counts(observe);
+  if (!records(observe)) return NULL;
+  weft_block where = observe->somewhere ? observe->where : weft_block_of(0, columns, 0, rows);
+  if (where.x_end > columns || where.y_end > rows)
+    return weft_error(WEFT_INVALID, "--rectangle %s: the mesh has columns 0..%" PRIu32 " and rows 0..%" PRIu32,
+                      observe->rectangle, columns - 1, rows - 1);
+  observe->observer = (weft_mesh_observer){
+      .context = observe, .where = where, .core = take_core, .hop = observe->vcd ? take_hop : NULL};
+  move_window(observe);
   options->observer = &observe->observer;
   return NULL;
 }
 
-void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_mesh_sim *mesh,
-                           const weft_mesh_report *report) {
-  if (counts(observe)) {
-    uint32_t columns = observe->columns, rows = observe->rows;
-    weft_activity *activity = weft_activity_create(phase, columns, rows, report->cycles);
-    for (uint32_t y = 0; y < rows; ++y) {
-      for (uint32_t x = 0; x < columns; ++x) {
-        size_t core = (size_t)y * columns + x;
-        weft_core_account account = weft_mesh_core(mesh, x, y);
-        activity->cores[core] = (weft_core_activity){account.busy_cycles, account.stall_cycles[WEFT_STALL_RECEIVE],
-                                                     account.stall_cycles[WEFT_STALL_SEND],
-                                                     account.stall_cycles[WEFT_STALL_IDLE], account.end_cycle};
-        for (int port = 0; port < WEFT_ACTIVITY_LINKS; ++port)
-          activity->links[core][port] = weft_mesh_link(mesh, x, y, (weft_port)port);
-      }
-    }
+static void count(weft_cli_observe *observe, const char *phase, const weft_kernel *kernel, const weft_mesh_sim *mesh,
+                  uint64_t cycles) {
+  weft_activity *activity = observe->phase_count > 0 ? observe->phases[observe->phase_count - 1] : NULL;
+  if (!activity || strncmp(activity->name, phase, sizeof activity->name - 1) != 0 ||
+      activity->columns != kernel->columns || activity->rows != kernel->rows) {
+    activity = weft_activity_create(phase, kernel->columns, kernel->rows, 0);
     observe->phases = weft_grow(observe->phases, observe->phase_count + 1, sizeof(weft_activity *));
     observe->phases[observe->phase_count++] = activity;
   }
+  activity->cycles += cycles;
+  for (uint32_t y = 0; y < kernel->rows; ++y) {
+    for (uint32_t x = 0; x < kernel->columns; ++x) {
+      size_t c = (size_t)y * kernel->columns + x;
+      weft_core_account account = weft_mesh_core(mesh, x, y);
+      weft_core_activity *core = &activity->cores[c];
+      core->busy += account.busy_cycles;
+      core->receive += account.stall_cycles[WEFT_STALL_RECEIVE];
+      core->send += account.stall_cycles[WEFT_STALL_SEND];
+      core->idle += account.stall_cycles[WEFT_STALL_IDLE];
+      core->end = account.end_cycle;
+      for (int port = 0; port < WEFT_ACTIVITY_LINKS; ++port)
+        activity->links[c][port] += weft_mesh_link(mesh, x, y, (weft_port)port);
+    }
+  }
+}
+
+void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_kernel *kernel,
+                           const weft_mesh_sim *mesh, const weft_mesh_report *report) {
+  if (counts(observe)) count(observe, phase, kernel, mesh, report->cycles);
+  if (records(observe)) name_spans(observe, kernel);
   observe->elapsed += report->cycles;
+  move_window(observe);
 }
 
 typedef void (*print_table)(const weft_activity *const *phases, uint32_t phase_count, uint32_t count,
@@ -244,7 +261,6 @@ weft_status weft_cli_observe_end_json(weft_cli_observe *observe, json_t *root) {
 }
 
 void weft_cli_observe_finish(weft_cli_observe *observe) {
-  forget_labels(observe);
   weft_recording_destroy(observe->recording);
   for (uint32_t p = 0; p < observe->phase_count; ++p) weft_activity_destroy(observe->phases[p]);
   free(observe->phases);

@@ -4,10 +4,10 @@
 //   weft_cli_observe observe = {0};
 //   struct poptOption table[] = {..., WEFT_CLI_OBSERVE_OPTIONS(observe), POPT_TABLEEND};
 //   WEFT_TRY(weft_cli_observe_begin(&observe, name, machine));             after parsing
+//   WEFT_TRY(weft_cli_observe_open(&observe, columns, rows, &mesh_options));
 //   for every kernel:
-//     WEFT_TRY(weft_cli_observe_open(&observe, kernel, &mesh_options));              before weft_mesh_open
 //     ... weft_mesh_open, weft_mesh_run ...
-//     weft_cli_observe_take(&observe, "phase", mesh, &report);             before weft_mesh_close
+//     weft_cli_observe_take(&observe, "phase", kernel, mesh, &report);     before weft_mesh_close
 //   status = weft_cli_observe_end(&observe, stdout);                       writes and prints what was asked for
 //   weft_cli_observe_finish(&observe);                                     always; takes a zeroed one
 //
@@ -34,10 +34,8 @@ typedef struct weft_cli_observe {
   weft_block where;
   bool somewhere;  // --rectangle is given
   uint64_t begin, end, elapsed;
-  const weft_kernel *kernel;  // that runs now
-  uint32_t columns, rows;     // of it
-  uint32_t **labels;          // by program and instruction: label + 1
-  uint32_t label_programs;
+  uint64_t named;     // spans whose instructions have been looked up
+  uint32_t **labels;  // by program and instruction: label + 1
   weft_mesh_observer observer;
   weft_recording *recording;
   weft_activity **phases;
@@ -68,15 +66,17 @@ typedef struct weft_cli_observe {
 #define WEFT_CLI_OBSERVE_TRACE(o) \
   { "trace", 0, POPT_ARG_STRING, &(o).trace, 0, "instructions of --rectangle and --window for Perfetto", "FILE" }
 
-bool weft_cli_observe_wanted(const weft_cli_observe *observe);  // any of the options is given
+bool weft_cli_observe_wanted(const weft_cli_observe *observe);  // any of WEFT_CLI_OBSERVE_OPTIONS is given
 // WEFT_INVALID: options that are wrong or do not go together. Nothing is simulated before this.
 weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name,
                                    const weft_machine *machine) WEFT_CHECKED;
-// WEFT_INVALID: the rectangle is not on this kernel's mesh. Sets count_links and observer of the options.
-weft_status weft_cli_observe_open(weft_cli_observe *observe, const weft_kernel *kernel,
+// WEFT_INVALID: the rectangle is not on a mesh of this size. Sets count_links and observer of the options, which serve
+// for all phases.
+weft_status weft_cli_observe_open(weft_cli_observe *observe, uint32_t columns, uint32_t rows,
                                   weft_mesh_options *options) WEFT_CHECKED;
-void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_mesh_sim *mesh,
-                           const weft_mesh_report *report);
+// Kernels of equal `phase` that follow each other are one panel of a heat map.
+void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_kernel *kernel,
+                           const weft_mesh_sim *mesh, const weft_mesh_report *report);
 // Prints the tables as text, or as CSV where asked for; writes the files.
 weft_status weft_cli_observe_end(weft_cli_observe *observe, FILE *out) WEFT_CHECKED;
 // The same with the tables as members "links" and "cores" of a command's JSON.

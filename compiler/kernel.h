@@ -167,7 +167,14 @@ typedef enum weft_instruction_kind {
 } weft_instruction_kind;
 const char *weft_instruction_name(weft_instruction_kind kind);
 
-typedef enum weft_relation { WEFT_EQUAL, WEFT_UNEQUAL, WEFT_LESS, WEFT_AT_MOST, WEFT_MORE, WEFT_AT_LEAST } weft_relation;
+typedef enum weft_relation {
+  WEFT_EQUAL,
+  WEFT_UNEQUAL,
+  WEFT_LESS,
+  WEFT_AT_MOST,
+  WEFT_MORE,
+  WEFT_AT_LEAST
+} weft_relation;
 
 // How a LOOP is written, which costs differently: a plain loop, or a map over one vector operation, which the core's
 // hardware advances (the body must be one vector instruction without microthread).

@@ -54,7 +54,8 @@ static void linear_light(const uint8_t rgb[3], double lab[3]) {
   lab[2] = 0.0259040371 * l + 0.7827717662 * m - 0.8086757660 * s;
 }
 
-// Steps of 8 colours are equally long in Oklab, within what 8 bits per channel leave of them (16 %), and always lighter.
+// Steps of 8 colours are equally long in Oklab, within what 8 bits per channel leave of them (16 %), and always
+// lighter.
 static void colours_are_even(void **state) {
   (void)state;
   uint8_t rgb[WEFT_HEATMAP_COLOURS][3];
