@@ -6,11 +6,12 @@
 // row of cores to the column that owns the output feature. (Vendor's documents on weight streaming; the direction of
 // the reduction is reconstructed.)
 //
-// Short vectors waste start-up: with 6 cycles of it and 2 multiply-accumulates a cycle, 12 tokens a core halve the rate.
-// A weight's broadcast reaches any subset of its column for the same link words, so rows may work in G groups of R / G rows: a row gathers the tokens of its neighbours,
-// n = ceil(N G / R) of them, and makes one G-th of the outputs for all of them. The gathered features need room that
-// the memory plan leaves free; G is the power of two with the fewest cycles among those that fit. With fewer tokens
-// than rows nothing is gathered, every row has one token, and G = floor(R / N) (attention: groups share out the keys).
+// Short vectors waste start-up: with 6 cycles of it and 2 multiply-accumulates a cycle, 12 tokens a core halve the
+// rate. A weight's broadcast reaches any subset of its column for the same link words, so rows may work in G groups of
+// R / G rows: a row gathers the tokens of its neighbours, n = ceil(N G / R) of them, and makes one G-th of the outputs
+// for all of them. The gathered features need room that the memory plan leaves free; G is the power of two with the
+// fewest cycles among those that fit. With fewer tokens than rows nothing is gathered, every row has one token, and
+// G = floor(R / N) (attention: groups share out the keys).
 //
 // A vector operation of length n costs startup + n / rate cycles: rate f32_per_cycle for f32, mixed_per_cycle for
 // 16-bit inputs with f32 accumulation. Adds of arriving partial sums are f32 and take the same vector unit, at
