@@ -34,7 +34,7 @@ static weft_kernel *make(int kind, uint32_t columns, uint32_t rows, uint32_t wor
     must(weft_product_plan(&options, &product));
     must(weft_product_kernel(&product, &kernel));
   } else if (kind == 2) {
-    kernel = weft_permutation_kernel(columns, rows, words, 1);
+    kernel = weft_permutation_kernel(columns, rows, words / 16, 1);  // 11 hops each
   } else {
     weft_collective what = weft_collective_default(columns, rows, words);
     must(kind == 0 ? weft_broadcast_kernel(&what, &kernel) : weft_all_reduce_kernel(&what, &kernel));
