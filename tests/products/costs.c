@@ -103,8 +103,8 @@ static void zeros_are_not_sent(void **state) {
     assert_true(half.worst < 1e-5 && sparse.worst < 1e-5);
     assert_true(fabs(((double)half.report.link_hops - sums) / all - 0.5) < 0.1);
     assert_true(fabs(((double)sparse.report.link_hops - sums) / all - 0.1) < 0.05);
-    assert_true(half.report.cycles < 0.75 * (double)dense.report.cycles);
-    assert_true(sparse.report.cycles < 0.5 * (double)half.report.cycles);
+    assert_true((double)half.report.cycles < 0.75 * (double)dense.report.cycles);
+    assert_true((double)sparse.report.cycles < 0.5 * (double)half.report.cycles);
   }
 }
 
