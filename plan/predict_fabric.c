@@ -3,14 +3,12 @@
 //
 // What is measured is not always what the kernel takes:
 // - "published-model" rows are a formula, and "vendor-simulator-fit" and "hardware" rows on WSE-3 say what one kernel
-// takes from
-//   start to end, `start` of the machine included: cycles of the simulation, as they are;
+//   takes from start to end, `start` of the machine included: cycles of the simulation, as they are;
 // - reduces that were timed ("vendor-simulator", "hardware" on WSE-2) hold what the authors' time stamps and the
-// alignment of
-//   the cores' clocks add. A chain is predicted exactly by formula and simulation alike, so the case c1ae7c2a
-//   (calibrate) shows it alone: 7218 - 7162 cycles. In a two-phase reduce their leaders begin the second phase as a
-//   step of its own: 19 cycles more, from the case cfc115c3 (calibrate). A broadcast timed by others (c9bfaba6) has no
-//   such part.
+//   alignment of the cores' clocks add. A chain is predicted exactly by formula and simulation alike, so the case
+//   c1ae7c2a (calibrate) shows it alone: 7218 - 7162 cycles. In a two-phase reduce their leaders begin the second phase
+//   as a step of its own: 19 cycles more, from the case cfc115c3 (calibrate). A broadcast timed by others (c9bfaba6)
+//   has no such part.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +19,6 @@
 #include "sim/mesh.h"
 
 enum { TIMED_REDUCE_CYCLES = 56, SECOND_PHASE_CYCLES = 19 };
-
-// Keeps the reason; a kernel that does not fit the machine is no prediction, a wrong input an error.
-static double give_up(weft_inputs *in, weft_status status) {
-  if (in->error || in->missing) {
-    weft_status_free(status);
-  } else if (weft_status_code(status) == WEFT_INVALID) {
-    in->error = status;
-  } else {
-    in->missing = weft_arena_copy_text(in->arena, weft_status_message(status));
-    weft_status_free(status);
-  }
-  return 0;
-}
 
 static weft_status execute(weft_kernel *kernel, const weft_machine *machine, double *out_cycles) {
   weft_mesh_options options = weft_mesh_options_default();
@@ -50,7 +35,7 @@ static weft_status execute(weft_kernel *kernel, const weft_machine *machine, dou
 
 // Takes the kernel, or why there is none.
 static double simulate(weft_inputs *in, weft_status failed, weft_kernel *kernel) {
-  if (failed) return give_up(in, failed);
+  if (failed) return weft_input_give_up(in, failed);
   const char *name = weft_input_text(in, "machine");
   weft_machine *machine = NULL;
   double cycles = 0;
@@ -60,32 +45,17 @@ static double simulate(weft_inputs *in, weft_status failed, weft_kernel *kernel)
   if (!status && machine) status = execute(kernel, machine, &cycles);
   weft_machine_destroy(machine);
   weft_kernel_destroy(kernel);
-  return status ? give_up(in, status) : cycles;
+  return status ? weft_input_give_up(in, status) : cycles;
 }
 
 static uint32_t whole_number(weft_inputs *in, const char *key, double low, double high) {
   return (uint32_t)weft_input_number(in, key, low, high);
 }
 
-// "512x256": columns and rows.
-static void read_mesh(weft_inputs *in, weft_collective *what) {
-  const char *text = weft_input_text(in, "mesh");
-  if (!text) return;
-  char *end = NULL;
-  unsigned long columns = strtoul(text, &end, 10), rows = *end == 'x' ? strtoul(end + 1, &end, 10) : 0;
-  if (*end != 0 || columns == 0 || rows == 0 || columns > 4096 || rows > 4096) {
-    if (!in->error)
-      in->error = weft_error(WEFT_INVALID, "input \"mesh\": \"%s\"; columns x rows is right, such as 512x512", text);
-    return;
-  }
-  what->columns = (uint32_t)columns;
-  what->rows = (uint32_t)rows;
-}
-
 static weft_collective read_collective(weft_inputs *in) {
   weft_collective what = weft_collective_default(1, 1, whole_number(in, "words", 1, 1 << 20));
   if (weft_input_has(in, "mesh"))
-    read_mesh(in, &what);
+    weft_input_mesh(in, &what.columns, &what.rows);
   else
     what.columns = whole_number(in, "pes", 1, 1 << 20);
   if (weft_input_has(in, "group")) what.group = whole_number(in, "group", 1, 1 << 20);

@@ -4,15 +4,15 @@
 // Products too large to execute whole. Behind the first ones their steps are all alike, so the same kernel with the
 // same tile is executed on three smaller square meshes, of sides s, s + 2, s + 4 of the same parity (s from 4 up, as
 // large as some operations allow), and continued:
-// - SUMMA and shift: linearly, and only where the cycles of the three grow alike within 0.2 %. Measurements do within 1
-// %
-//   from 1x1 to 750x750 cores (github.com/lingzhi227/MIMD_dataflow, DataflowProgramming/Systolic_Mul);
+// - SUMMA and shift: linearly, and only where the cycles of the three grow alike within 0.2 %. Measurements do, within
+//   1 %, from 1x1 to 750x750 cores (github.com/lingzhi227/MIMD_dataflow, DataflowProgramming/Systolic_Mul);
 // - Cannon: by the parabola through the three. Words of the host come one by one, so they grow with the square of the
 //   side, and so do the hops from the first core to the last in every step.
 // tests/products compares continued with executed cycles. Rows of a matrix-vector product on the mesh do not meet, so
 // one row of cores is executed.
 //
-// Constants of what the programs behind the cases do beside the product, each set by `calibrate` rows alone:
+// Constants of what the programs behind the cases do beside the product. Their values follow from `calibrate` rows;
+// that WORD_CYCLES is there at all was decided with two `predict` rows in view (docs/validation.md).
 // - SUMMA_SETUP: the library of collectives sets up two broadcasts per step. c32a55ae and c7e2929a (tiles 8 and 16).
 // - CANNON_UPKEEP: scalar instructions per multiply-add for descriptors that the program keeps in memory; whole ones.
 //   HOST_CALLS: what whole instructions leave of the same row, once per run: two transfers, a launch, one back.
@@ -32,18 +32,6 @@
 enum { SUMMA_SETUP = 302, CANNON_UPKEEP = 13, HOST_CALLS = 1396, WORD_CYCLES = 16 };
 enum { MOST_OPERATIONS = 1000000, SMALL_SIDE = 4, LARGE_SIDE = 20, SIDE_STEP = 2, SIDES = 3 };
 static const double alike = 0.002;
-
-static double give_up(weft_inputs *in, weft_status status) {
-  if (in->error || in->missing) {
-    weft_status_free(status);
-  } else if (weft_status_code(status) == WEFT_INVALID) {
-    in->error = status;
-  } else {
-    in->missing = weft_arena_copy_text(in->arena, weft_status_message(status));
-    weft_status_free(status);
-  }
-  return 0;
-}
 
 // The host's words: zeros, as are the matrices; neither changes a cycle.
 static weft_status connect(weft_mesh_sim *mesh, const weft_kernel *kernel, uint32_t **buffers) {
@@ -179,32 +167,18 @@ static double simulate(weft_inputs *in, const weft_product_options *options) {
   if (!status && machine->kind != WEFT_MESH) status = weft_error(WEFT_INVALID, "machine %s is no mesh", name);
   if (!status) status = cycles_of(options, machine, &cycles);
   weft_machine_destroy(machine);
-  return status ? give_up(in, status) : cycles;
+  return status ? weft_input_give_up(in, status) : cycles;
 }
 
 static uint32_t whole_number(weft_inputs *in, const char *key) {
   return (uint32_t)weft_input_number(in, key, 1, 1 << 24);
 }
 
-static void read_mesh(weft_inputs *in, weft_product_options *o) {
-  const char *text = weft_input_text(in, "mesh");
-  if (!text) return;
-  char *end = NULL;
-  unsigned long columns = strtoul(text, &end, 10), rows = *end == 'x' ? strtoul(end + 1, &end, 10) : 0;
-  if (*end != 0 || columns == 0 || rows == 0 || columns > 4096 || rows > 4096) {
-    if (!in->error)
-      in->error = weft_error(WEFT_INVALID, "input \"mesh\": \"%s\"; columns x rows is right, such as 512x512", text);
-    return;
-  }
-  o->columns = (uint32_t)columns;
-  o->rows = (uint32_t)rows;
-}
-
 // Inputs: mesh; tile, or n, or any of m, k, n; dtype.
 static weft_product_options read_product(weft_inputs *in, weft_product_kind kind) {
   weft_product_options o = weft_product_options_default(kind, 1, 1);
   bool gemv = kind == WEFT_GEMV_CORE || kind == WEFT_GEMV_MESH;
-  if (kind != WEFT_GEMV_CORE) read_mesh(in, &o);
+  if (kind != WEFT_GEMV_CORE) weft_input_mesh(in, &o.columns, &o.rows);
   if (weft_input_has(in, "tile")) {
     uint32_t tile = whole_number(in, "tile");
     o.m = o.rows * tile;

@@ -1,8 +1,35 @@
 // What Weft predicts, subject by subject.
+#include <stdlib.h>
 #include <string.h>
 
 #include "plan/laws.h"
 #include "plan/predictors.h"
+
+double weft_input_give_up(weft_inputs *in, weft_status status) {
+  if (in->error || in->missing) {
+    weft_status_free(status);
+  } else if (weft_status_code(status) == WEFT_INVALID) {
+    in->error = status;
+  } else {
+    in->missing = weft_arena_copy_text(in->arena, weft_status_message(status));
+    weft_status_free(status);
+  }
+  return 0;
+}
+
+void weft_input_mesh(weft_inputs *in, uint32_t *out_columns, uint32_t *out_rows) {
+  const char *text = weft_input_text(in, "mesh");
+  if (!text) return;
+  char *end = NULL;
+  unsigned long columns = strtoul(text, &end, 10), rows = *end == 'x' ? strtoul(end + 1, &end, 10) : 0;
+  if (*end != 0 || columns == 0 || rows == 0 || columns > 4096 || rows > 4096) {
+    if (!in->error)
+      in->error = weft_error(WEFT_INVALID, "input \"mesh\": \"%s\"; columns x rows is right, such as 512x512", text);
+    return;
+  }
+  *out_columns = (uint32_t)columns;
+  *out_rows = (uint32_t)rows;
+}
 
 bool weft_input_network(weft_inputs *in, weft_network *out_network) {
   const char *name = weft_input_text(in, "network");
@@ -41,8 +68,10 @@ static double optimizer_bytes(weft_inputs *in) {
   const char *name = weft_input_text(in, "optimizer");
   double bytes = 0;
   weft_status status = name ? weft_optimizer_bytes(name, &bytes) : NULL;
-  if (!in->error) in->error = status;
-  else weft_status_free(status);
+  if (!in->error)
+    in->error = status;
+  else
+    weft_status_free(status);
   return bytes;
 }
 
