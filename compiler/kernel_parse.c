@@ -222,166 +222,6 @@ static weft_status mesh(weft_parser *parser) {
   return NULL;
 }
 
-// ---- blocks, routes, channels ----
-
-// "3", "1..6", "0..7 step 2", "all". *out_end equals *out_first where the range is empty.
-static weft_status read_range(weft_parser *parser, uint32_t side, const char *what, uint32_t *out_first,
-                              uint32_t *out_end, uint32_t *out_step) {
-  int64_t first, last, step = 1;
-  *out_step = 1;
-  if (weft_accept_word(parser, "all")) {
-    *out_first = 0;
-    *out_end = side;
-    return NULL;
-  }
-  const weft_token *token = weft_peek(parser);
-  WEFT_TRY(weft_text_whole(parser, INT32_MIN, INT32_MAX, what, &first));
-  last = first;
-  bool ranged = weft_accept_sign(parser, WEFT_SIGN2('.', '.'));
-  if (ranged) WEFT_TRY(weft_text_whole(parser, INT32_MIN, INT32_MAX, what, &last));
-  if (ranged && weft_accept_word(parser, "step")) WEFT_TRY(weft_text_whole(parser, 1, INT32_MAX, "a step", &step));
-  // 1..0 is nothing, as 1..cores - 2 is where there are two; 3..0 is a mistake.
-  bool empty = last < first && last >= first - step;
-  if (!empty && (first < 0 || last < first || last >= side))
-    return ranged ? weft_text_error(parser, token, "%ss %" PRId64 " to %" PRId64 "; the mesh has 0 to %u", what, first,
-                                    last, side - 1)
-                  : weft_text_error(parser, token, "%s %" PRId64 "; the mesh has 0 to %u", what, first, side - 1);
-  *out_first = empty ? 0 : (uint32_t)first;
-  *out_end = empty ? 0 : (uint32_t)last + 1;
-  *out_step = (uint32_t)step;
-  return NULL;
-}
-
-static weft_status read_block(weft_parser *parser, weft_block *out) {
-  const weft_kernel *k = parser->kernel;
-  if (k->columns == 0) return weft_text_error(parser, weft_peek(parser), "the mesh comes first: mesh COLUMNS by ROWS");
-  bool all = weft_token_is(weft_peek(parser), "all");
-  WEFT_TRY(read_range(parser, k->columns, "column", &out->x, &out->x_end, &out->step_x));
-  if (all && !(weft_peek(parser)->kind == WEFT_TOKEN_SIGN && weft_peek(parser)->sign == ',')) {
-    *out = weft_block_all(k);
-    return NULL;
-  }
-  WEFT_TRY(weft_expect_sign(parser, ','));
-  return read_range(parser, k->rows, "row", &out->y, &out->y_end, &out->step_y);
-}
-
-static bool is_empty(const weft_block *b) { return b->x >= b->x_end || b->y >= b->y_end; }
-
-// "at A and B": those with cores in them. Caller frees.
-static weft_status read_blocks(weft_parser *parser, weft_block **out_blocks, uint32_t *out_count) {
-  weft_block *blocks = NULL;
-  uint32_t count = 0;
-  weft_status status = weft_expect_word(parser, "at");
-  while (!status) {
-    weft_block block;
-    status = read_block(parser, &block);
-    if (!status && !is_empty(&block)) {
-      blocks = weft_grow(blocks, count + 1, sizeof *blocks);
-      blocks[count++] = block;
-    }
-    if (!status && !weft_accept_word(parser, "and")) break;
-  }
-  *out_blocks = blocks;
-  *out_count = count;
-  return status;
-}
-
-static bool accept_port(weft_parser *parser, weft_port *out_port) {
-  for (int p = 0; p < WEFT_PORTS; ++p)
-    if (weft_accept_word(parser, weft_port_name((weft_port)p))) {
-      *out_port = (weft_port)p;
-      return true;
-    }
-  return false;
-}
-
-static weft_status expect_port(weft_parser *parser, weft_port *out_port) {
-  if (accept_port(parser, out_port)) return NULL;
-  const weft_token *token = weft_peek(parser);
-  const char *names[WEFT_PORTS];
-  for (int p = 0; p < WEFT_PORTS; ++p) names[p] = weft_port_name((weft_port)p);
-  const char *word =
-      weft_arena_format(&parser->arena, "%.*s", token->length < 60 ? (int)token->length : 60, token->begin);
-  return weft_text_error(parser, token,
-                         "expected a port (north, east, south, west, ramp), found %s; the nearest is \"%s\"",
-                         weft_token_text(parser, token), weft_nearest(word, names, WEFT_PORTS));
-}
-
-static weft_status read_position(weft_parser *parser, weft_route *route) {
-  const weft_token *token = weft_peek(parser);
-  weft_port from, to;
-  uint32_t mask = 0;
-  WEFT_TRY(expect_port(parser, &from));
-  WEFT_TRY(weft_expect_sign(parser, WEFT_SIGN2('-', '>')));
-  WEFT_TRY(expect_port(parser, &to));
-  for (bool more = true; more;) {
-    mask |= 1u << to;
-    if (weft_accept_sign(parser, ','))
-      WEFT_TRY(expect_port(parser, &to));
-    else
-      more = accept_port(parser, &to);
-  }
-  if (route->position_count == WEFT_SWITCH_POSITIONS)
-    return weft_text_error(parser, token, "a route has at most %d positions", WEFT_SWITCH_POSITIONS);
-  weft_route_then(route, from, mask);
-  return NULL;
-}
-
-static weft_status route(weft_parser *parser) {
-  weft_route route = {0};
-  weft_block *blocks;
-  uint32_t count;
-  WEFT_TRY(weft_text_colour(parser, &route.colour));
-  weft_status status = read_blocks(parser, &blocks, &count);
-  if (!status) status = weft_expect_sign(parser, ':');
-  if (!status) status = read_position(parser, &route);
-  while (!status && !route.ring) {
-    bool more = weft_accept_sign(parser, ';');
-    if (!weft_accept_word(parser, "then")) {
-      if (more) status = weft_expect_word(parser, "then");
-      break;
-    }
-    if (weft_accept_word(parser, "again"))
-      route.ring = true;
-    else
-      status = read_position(parser, &route);
-  }
-  for (uint32_t b = 0; b < count && !status; ++b) {
-    weft_route *added = weft_kernel_route(parser->kernel, blocks[b], route.colour, WEFT_RAMP, 1);
-    *added = route;
-    added->block = blocks[b];
-  }
-  free(blocks);
-  return status;
-}
-
-static weft_status channel(weft_parser *parser) {
-  weft_channel c = {.cycles_per_word = 1};
-  int64_t x, y, words;
-  weft_port port;
-  if (parser->kernel->columns == 0)
-    return weft_text_error(parser, weft_peek(parser), "the mesh comes first: mesh COLUMNS by ROWS");
-  WEFT_TRY(weft_expect_name(parser, "the channel's name", c.name, sizeof c.name));
-  c.into_mesh = weft_accept_word(parser, "in");
-  if (!c.into_mesh) WEFT_TRY(weft_expect_word(parser, "out"));
-  WEFT_TRY(weft_expect_word(parser, "at"));
-  WEFT_TRY(weft_text_whole(parser, 0, parser->kernel->columns - 1, "column", &x));
-  WEFT_TRY(weft_expect_sign(parser, ','));
-  WEFT_TRY(weft_text_whole(parser, 0, parser->kernel->rows - 1, "row", &y));
-  WEFT_TRY(expect_port(parser, &port));
-  WEFT_TRY(weft_expect_word(parser, "on"));
-  WEFT_TRY(weft_text_colour(parser, &c.colour));
-  WEFT_TRY(weft_expect_word(parser, "words"));
-  WEFT_TRY(weft_text_whole(parser, 0, INT64_MAX, "words", &words));
-  if (weft_accept_word(parser, "every")) WEFT_TRY(weft_text_number(parser, "cycles per word", &c.cycles_per_word));
-  c.x = (uint32_t)x;
-  c.y = (uint32_t)y;
-  c.port = (uint8_t)port;
-  c.words = (uint64_t)words;
-  weft_kernel_channel(parser->kernel, c);
-  return NULL;
-}
-
 // ---- programs ----
 
 static weft_status find_task(weft_parser *parser, const weft_program *p, const weft_text_mention *m, uint32_t *out) {
@@ -424,7 +264,7 @@ static weft_status program(weft_parser *parser) {
   uint32_t count;
   WEFT_TRY(end_program(parser));
   WEFT_TRY(weft_expect_name(parser, "the program's name", name, sizeof name));
-  weft_status status = read_blocks(parser, &blocks, &count);
+  weft_status status = weft_text_blocks(parser, &blocks, &count);
   if (!status) {
     parser->program = weft_kernel_program(parser->kernel, name);
     parser->dropped = count == 0;
@@ -544,8 +384,9 @@ static weft_status top_item(weft_parser *parser, const weft_token *token, bool *
   static const struct {
     const char *word;
     weft_status (*read)(weft_parser *parser);
-  } items[] = {{"parameter", parameter}, {"colour", colour},   {"require", require}, {"kernel", kernel_name},
-               {"mesh", mesh},           {"program", program}, {"channel", channel}, {"route", route}};
+  } items[] = {
+      {"parameter", parameter}, {"colour", colour},   {"require", require},           {"kernel", kernel_name},
+      {"mesh", mesh},           {"program", program}, {"channel", weft_text_channel}, {"route", weft_text_route}};
   for (size_t i = 0; i < sizeof items / sizeof *items; ++i) {
     if (!weft_token_is(token, items[i].word)) continue;
     *out_done = true;

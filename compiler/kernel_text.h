@@ -145,6 +145,13 @@ weft_status weft_text_view(weft_parser *parser, uint32_t array, weft_node *out_n
 // ---- kernel_statement.c: one statement of a task; loops and ifs read their bodies through kernel_parse.c.
 weft_status weft_text_statement(weft_parser *parser) WEFT_CHECKED;
 
+// ---- kernel_place.c
+
+// "at BLOCK and BLOCK where CONDITION": the blocks with cores in them; the caller frees them, also after a mistake.
+weft_status weft_text_blocks(weft_parser *parser, weft_block **out_blocks, uint32_t *out_count) WEFT_CHECKED;
+weft_status weft_text_route(weft_parser *parser) WEFT_CHECKED;
+weft_status weft_text_channel(weft_parser *parser) WEFT_CHECKED;
+
 // ---- kernel_parse.c: items until one of the words that end them: "end", "else", "otherwise", or the end of the text.
 weft_status weft_text_items(weft_parser *parser) WEFT_CHECKED;
 weft_status weft_text_line_end(weft_parser *parser) WEFT_CHECKED;
