@@ -127,7 +127,7 @@ check_headers() {
 
 check_paths() {
   local every
-  mapfile -t every < <(find . -type f ! -path './.git/*' ! -path './build*' ! -path './out/*' ! -path './.cache/*' ! -name LICENSE | sed 's|^\./||')
+  mapfile -t every < <(find . -type f ! -path './.git' ! -path './.git/*' ! -path './build*' ! -path './out/*' ! -path './.cache/*' ! -name LICENSE | sed 's|^\./||')
   { grep -HnIE '(^|[^A-Za-z0-9_.])/(wor[k]|hom[e]|far[m])/|https?://[^ ]*(debia[n]|npmj[s]|pyp[i]|pythonhoste[d])\.[a-z]+/' -- "${every[@]}" || true; } |
     because 'the path of one machine, or the host of a registry'
 }
