@@ -333,9 +333,10 @@ static void print_values(const execution *e, const char *name, const float *valu
   }
 }
 
-static const char *const stall_labels[WEFT_STALLS] = {"waiting to receive", "waiting to send", "idle"};
+static const char *const stall_labels[WEFT_STALLS] = {"waiting to receive", "waiting to send",
+                                                      "waiting for a microthread", "idle"};
 static const char *const stall_keys[WEFT_STALLS] = {"stall_receive_percent", "stall_send_percent",
-                                                    "stall_idle_percent"};
+                                                    "stall_microthread_percent", "stall_idle_percent"};
 
 // Percent of all cycles of all cores that have a program.
 static double share(const execution *e, const weft_mesh_report *r, uint64_t cycles) {

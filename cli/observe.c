@@ -197,6 +197,7 @@ static void count(weft_cli_observe *observe, const char *phase, const weft_kerne
       core->busy += account.busy_cycles;
       core->receive += account.stall_cycles[WEFT_STALL_RECEIVE];
       core->send += account.stall_cycles[WEFT_STALL_SEND];
+      core->microthread += account.stall_cycles[WEFT_STALL_MICROTHREAD];
       core->idle += account.stall_cycles[WEFT_STALL_IDLE];
       core->end = account.end_cycle;
       for (int port = 0; port < WEFT_ACTIVITY_LINKS; ++port)

@@ -51,7 +51,8 @@ typedef struct weft_cli_observe {
        POPT_ARG_STRING,                                                                                               \
        &(o).metric_name,                                                                                              \
        0,                                                                                                             \
-       "what --heatmap shows: busy (default), receive, send, idle, links, north, east, south, west",                  \
+       "what --heatmap shows: busy (default), receive, send, microthread, idle, links, north, east, south, "          \
+       "west",                                                                                                        \
        "WHAT"},                                                                                                       \
       {"scale", 0, POPT_ARG_DOUBLE, &(o).scale, 0, "upper end of the colours (default: chosen)", "VALUE"},            \
       {"links", 0, POPT_ARG_INT, &(o).links, 0, "print the N links with most wavelets", "N"},                         \

@@ -28,28 +28,55 @@ extern "C" {
 
 typedef struct weft_mesh_sim weft_mesh_sim;
 
-// What one core did, seen by an observer: an instruction from its start to its end.
+typedef enum weft_stall {  // why a core did nothing in a cycle although its program has not ended
+  WEFT_STALL_RECEIVE,      // an operation waits for wavelets
+  WEFT_STALL_SEND,         // an operation, or a control wavelet, waits for room in the queue towards the router
+  WEFT_STALL_MICROTHREAD,  // the task waits for one of its microthreads, which may itself wait
+  WEFT_STALL_IDLE,         // no task is runnable
+  WEFT_STALLS
+} weft_stall;
+const char *weft_stall_name(weft_stall stall);
+
+// What cores did, seen by an observer, in cycles from `begin` up to `end`. A task lasts from its start to its last
+// instruction. Vector instructions lie inside their task, except those of microthreads, which may outlast it. Stalls
+// lie inside of what waits: an instruction, or between two of the task. A core is idle while it has no task, and busy
+// in the cycles of a task that are no stall of the core itself.
+typedef struct weft_task_event {
+  uint32_t x, y, task;
+  uint64_t begin, end;
+} weft_task_event;
 typedef struct weft_core_event {
   uint32_t x, y, task, instruction;  // instruction: index in the program's code
-  uint64_t begin, end;               // cycles
+  uint64_t begin, end;
   bool microthread;
 } weft_core_event;
-// One wavelet leaving a router.
+typedef struct weft_stall_event {
+  uint32_t x, y;
+  uint32_t microthread;  // that waits; WEFT_NOTHING: the core itself
+  uint32_t colour;       // what it waits for; WEFT_NOTHING: a microthread
+  weft_stall why;        // never WEFT_STALL_IDLE
+  uint64_t begin, end;   // follow each other without overlap per core and microthread
+} weft_stall_event;
+// One wavelet leaving a router. It could have left from cycle `since` on, and was held up until `cycle`: by a full
+// queue, a switch, another colour on the same port.
 typedef struct weft_hop_event {
   uint32_t x, y, colour;
   uint8_t port;  // weft_port
   bool control;
-  uint64_t cycle;
+  uint64_t since, cycle;
   uint32_t bits;
 } weft_hop_event;
 
-// Called for cores and routers inside `where` and cycles in [begin, end) only, from the simulating thread in order of
-// cycles for one core or router. Either function may be NULL.
+// Called for cores and routers inside `where` and what touches cycles in [begin, end) only, from the simulating thread,
+// when it ends: in order of cycles for one core, microthread or router. What is under way when a run fails ends there.
+// Any function may be NULL.
 typedef struct weft_mesh_observer {
   void *context;
   weft_block where;
   uint64_t begin, end;
+  void (*task)(void *context, const weft_task_event *event);
   void (*core)(void *context, const weft_core_event *event);
+  void (*stall)(void *context, const weft_stall_event *event);
   void (*hop)(void *context, const weft_hop_event *event);
 } weft_mesh_observer;
 
@@ -60,14 +87,6 @@ typedef struct weft_mesh_options {
   const weft_mesh_observer *observer;  // NULL: nobody looks. With an observer one thread runs
 } weft_mesh_options;
 weft_mesh_options weft_mesh_options_default(void);  // 1 thread, no limit, counts links
-
-typedef enum weft_stall {  // why a core did nothing in a cycle although its program has not ended
-  WEFT_STALL_RECEIVE,      // an operation waits for wavelets
-  WEFT_STALL_SEND,         // an operation waits for room in a queue towards the router
-  WEFT_STALL_IDLE,         // no task is runnable
-  WEFT_STALLS
-} weft_stall;
-const char *weft_stall_name(weft_stall stall);
 
 typedef struct weft_mesh_report {
   uint64_t cycles;  // from the start to the last thing that any core or router did
@@ -105,7 +124,9 @@ weft_status weft_mesh_drain(weft_mesh_sim *mesh, uint32_t channel, uint32_t *wor
 // and at which routers), a view outside its array, or most_cycles. What has been done until then can still be read.
 weft_status weft_mesh_run(weft_mesh_sim *mesh, weft_mesh_report *out_report) WEFT_CHECKED;
 
-// After a run with count_links: wavelets that left router (x, y) through `port`; what its core did.
+// After a run with count_links: wavelets that left router (x, y) through `port`; what its core did. Busy and stalled
+// cycles of a core with a program add up to those of the run; of one that stopped itself, to its end_cycle.
+// Microthreads work beside the core and are in neither.
 uint64_t weft_mesh_link(const weft_mesh_sim *mesh, uint32_t x, uint32_t y, weft_port port);
 typedef struct weft_core_account {
   uint64_t busy_cycles, stall_cycles[WEFT_STALLS], end_cycle;  // end: the core's last instruction

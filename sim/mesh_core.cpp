@@ -32,19 +32,6 @@ static void fail(mesh_state &m, row &b, std::uint32_t where, const weft_instruct
   b.failure = text + ": " + why;
 }
 
-static void observe(mesh_state &m, std::uint32_t where, const weft_instruction &i, cycle begin, cycle end,
-                    bool thread) {
-  if (!m.options.observer || !m.options.observer->core || end <= m.options.observer->begin ||
-      begin >= m.options.observer->end)
-    return;
-  const weft_block &r = m.options.observer->where;
-  const core &c = m.cores[where];
-  std::uint32_t x = where % m.columns, y = where / m.columns;
-  if (x < r.x || x >= r.x_end || y < r.y || y >= r.y_end) return;
-  weft_core_event e = {x, y, c.task, static_cast<std::uint32_t>(&i - program_of(m, c).code), begin, end, thread};
-  m.options.observer->core(m.options.observer->context, &e);
-}
-
 static void note(row &b, cycle t) {
   if (t > b.sum.last) b.sum.last = t;
 }
@@ -108,6 +95,8 @@ static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8
       if (ready > when) when = ready;
     }
     cycle at = ceil_256(when);
+    o.waited_receive += when - o.free_at;
+    o.free_at = when;
     if (lane && !may_enter(m, *lane, WEFT_RAMP, at)) {
       lane->core_waits = true;
       return;
@@ -127,7 +116,6 @@ static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8
       o.to += o.to_stride;
     }
     ++o.element;
-    o.waited_receive += when - o.free_at;
     o.free_at = when + o.step;
   }
   operation_done(m, b, where, number, o);
@@ -155,19 +143,21 @@ static void advance(mesh_state &m, row &b, std::uint32_t where, std::uint8_t num
   std::uint64_t out = sends ? m.index(where, out_slot) : 0;
   while (o.element < o.count) {
     std::uint64_t when = o.free_at;
-    bool words = true;
-    for (ring *s : sinks) {
-      if (!s) continue;
-      if (s->head == s->tail) {
-        words = false;
-        break;
-      }
-      std::uint64_t ready = m.at(*s, s->head).time * 256ull;
-      if (ready > when) when = ready;
+    int last = -1;
+    for (int s = 0; s < 3; ++s) {
+      if (!sinks[s]) continue;
+      if (sinks[s]->head == sinks[s]->tail) return;
+      std::uint64_t ready = m.at(*sinks[s], sinks[s]->head).time * 256ull;
+      if (ready <= when) continue;
+      when = ready;
+      last = s;
     }
-    if (!words) return;
-    std::uint64_t waited = when - o.free_at;
     cycle at = ceil_256(when);
+    if (last >= 0) {
+      if (watched(m, where)) tell_stall(m, where, number, WEFT_STALL_RECEIVE, receives(i, last)->index, at);
+      o.waited_receive += when - o.free_at;
+      o.free_at = when;
+    }
     if (sends && !may_enter(m, m.lane(out), WEFT_RAMP, at)) {
       m.lane(out).core_waits = true;
       return;
@@ -185,7 +175,6 @@ static void advance(mesh_state &m, row &b, std::uint32_t where, std::uint8_t num
     if (sends) enter(m, b, where, out_slot, m.lane(out), sent, at + (any_receive ? m.latency : 0) + m.ramp, false);
     o.element += width;
     o.free_at = when + o.step;
-    o.waited_receive += waited;
   }
   operation_done(m, b, where, number, o);
 }
@@ -219,7 +208,7 @@ static void start_operation(mesh_state &m, row &b, std::uint32_t where, const we
     sink.reader = number;
     sink.route = c.first_operation + number;
   }
-  if (k.width == 1) prepare_quick(m, c, o);
+  if (k.width == 1 && !watched(m, where)) prepare_quick(m, c, o);
   advance(m, b, where, number);
 }
 
@@ -245,12 +234,31 @@ static void wake_core(mesh_state &m, row &b, std::uint32_t where, cycle when) {
 static void begin_task(mesh_state &m, std::uint32_t where, std::uint32_t task, cycle t, bool first) {
   core &c = m.cores[where];
   const weft_task &it = program_of(m, c).tasks[task];
-  if (m.options.count_links && t > c.idle_from) m.accounts[where].stalls[WEFT_STALL_IDLE] += t - c.idle_from;
+  if (m.options.count_links && t > c.since) m.accounts[where].stalls[WEFT_STALL_IDLE] += t - c.since;
   c.task = task;
   c.pc = it.first;
   c.end = it.first + it.count;
   c.clock = t + whole(first ? m.description.times.start_cycles : m.description.times.task_cycles);
+  c.since = t;
+  if (m.options.count_links) m.accounts[where].busy += c.clock - t;
   c.state = doing::running;
+}
+
+static void end_task(mesh_state &m, row &b, std::uint32_t where) {
+  core &c = m.cores[where];
+  note(b, c.clock);
+  if (watched(m, where)) tell_task(m, where, c.clock);
+  if (m.options.count_links) m.accounts[where].end = c.clock;
+  c.since = c.clock;
+}
+
+// Until cycle t the core could not go on.
+static void stall(mesh_state &m, std::uint32_t where, weft_stall why, std::uint32_t colour, cycle t) {
+  core &c = m.cores[where];
+  if (t <= c.clock) return;
+  if (watched(m, where)) tell_stall(m, where, nobody, why, colour, t);
+  if (m.options.count_links) m.accounts[where].stalls[why] += t - c.clock;
+  c.clock = t;
 }
 
 enum class outcome { goes_on, waits };
@@ -270,7 +278,11 @@ static outcome run_vector(mesh_state &m, row &b, std::uint32_t where, const weft
     return outcome::waits;
   }
   if (k.fabric || thread) {
-    if (thread) c.clock += whole(times.microthread_cycles);
+    if (thread) {
+      cycle starts = whole(times.microthread_cycles);
+      c.clock += starts;
+      if (m.options.count_links) m.accounts[where].busy += starts;
+    }
     ++c.pc;
     if (!thread) c.state = doing::operating;
     cycle start = c.clock;
@@ -309,7 +321,7 @@ static outcome run_vector(mesh_state &m, row &b, std::uint32_t where, const weft
   cycle begin = c.clock;
   c.clock += whole(cycles);
   if (m.options.count_links) m.accounts[where].busy += c.clock - begin;
-  if (m.options.observer) observe(m, where, i, begin, c.clock, false);
+  if (watched(m, where)) tell_instruction(m, where, i, begin, c.clock, false);
   ++b.sum.instructions;
   b.sum.elements += count;
   b.sum.flops += flops_of(i) * count;
@@ -348,7 +360,7 @@ static bool run_map(mesh_state &m, row &b, std::uint32_t where, const weft_instr
   cycle begin = c.clock;
   c.clock += whole(cycles);
   if (m.options.count_links) m.accounts[where].busy += c.clock - begin;
-  if (m.options.observer) observe(m, where, body, begin, c.clock, false);
+  if (watched(m, where)) tell_instruction(m, where, body, begin, c.clock, false);
   c.pc = loop.target + 1;
   return true;
 }
@@ -464,7 +476,7 @@ static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const wef
       break;
     case WEFT_DO_STOP:
       c.state = doing::stopped;
-      note(b, c.clock);
+      end_task(m, b, where);
       return outcome::waits;
     default:
       set_task(c, i);
@@ -487,10 +499,8 @@ static void run(mesh_state &m, row &b, std::uint32_t where) {
       return;
     }
     if (c.pc == c.end) {
-      note(b, c.clock);
-      if (m.options.count_links) m.accounts[where].end = c.clock;
+      end_task(m, b, where);
       c.state = doing::nothing;
-      c.idle_from = c.clock;
       if (c.clock <= b.now)
         dispatch(m, b, where, b.now);
       else
@@ -568,7 +578,7 @@ static void end_operation(mesh_state &m, row &b, std::uint32_t where, std::uint8
   o.instruction = nullptr;
   c.threads = static_cast<std::uint16_t>(c.threads & ~(1u << number));
   note(b, t);
-  if (m.options.observer) observe(m, where, i, o.began, t, number != sync_operation);
+  if (watched(m, where)) tell_instruction(m, where, i, o.began, t, number != sync_operation);
   if (number == sync_operation) {
     if (m.options.count_links) {
       account &a = m.accounts[where];
@@ -589,10 +599,7 @@ static void end_operation(mesh_state &m, row &b, std::uint32_t where, std::uint8
     wake_core(m, b, where, t + whole(m.description.times.end_cycles));
   }
   if (c.state == doing::waiting && c.wanted == number) {
-    if (t > c.clock) {
-      if (m.options.count_links) m.accounts[where].stalls[WEFT_STALL_RECEIVE] += t - c.clock;
-      c.clock = t;
-    }
+    stall(m, where, WEFT_STALL_MICROTHREAD, WEFT_NOTHING, t);
     c.state = doing::running;
     run(m, b, where);
   }
@@ -608,6 +615,7 @@ static void retry(mesh_state &m, row &b, std::uint32_t where, std::uint32_t slot
     if (o.element == o.count || o.instruction->to.kind != WEFT_SEND || m.slot_of[o.instruction->to.index] != slot)
       continue;
     if (o.free_at < t * 256ull) {
+      if (watched(m, where)) tell_stall(m, where, number, WEFT_STALL_SEND, o.instruction->to.index, t);
       o.waited_send += t * 256ull - o.free_at;
       o.free_at = t * 256ull;
     }
@@ -616,7 +624,7 @@ static void retry(mesh_state &m, row &b, std::uint32_t where, std::uint32_t slot
   if (c.state != doing::operating || (c.threads & 1) || c.pc >= c.end) return;
   const weft_instruction &i = program_of(m, c).code[c.pc];
   if (i.kind != WEFT_DO_SWITCH || m.slot_of[i.to.index] != slot) return;
-  if (t > c.clock) c.clock = t;
+  stall(m, where, WEFT_STALL_SEND, i.to.index, t);
   c.state = doing::running;
   run(m, b, where);
 }

@@ -199,18 +199,6 @@ static void send_ramp(mesh_state &m, row &b, std::uint32_t router, std::uint32_t
   word_arrived(m, b, router, slot, sink);
 }
 
-static void observe(mesh_state &m, std::uint32_t router, std::uint32_t slot, std::uint32_t to, std::uint32_t bits,
-                    bool control, cycle t) {
-  const weft_mesh_observer &o = *m.options.observer;
-  std::uint32_t x = router % m.columns, y = router / m.columns;
-  if (!o.hop || t < o.begin || t >= o.end || x < o.where.x || x >= o.where.x_end || y < o.where.y || y >= o.where.y_end)
-    return;
-  for (std::uint32_t left = to; left != 0; left &= left - 1) {
-    weft_hop_event e = {x, y, m.colour_of[slot], static_cast<std::uint8_t>(__builtin_ctz(left)), control, t, bits};
-    o.hop(o.context, &e);
-  }
-}
-
 // The word at the head of a lane leaves through all ports of the position.
 static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t,
                     const ways &by) {
@@ -219,9 +207,10 @@ static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std
   std::uint32_t bits = w.bits;
   bool control = lane.control != 0 && (lane.control & 1ull << (lane.head & (m.ring_size - 1))) != 0, moves = false;
   std::uint8_t from = static_cast<std::uint8_t>(lane.gate);
+  cycle since = w.time;
   w.time = t;
   ++lane.head;
-  if (m.options.observer) observe(m, router, slot, to, bits, control, t);
+  if (watched(m, router)) tell_hops(m, router, slot, to, bits, control, since, t);
   if (control) {
     bits = after_router(bits, &moves);
     ++b.sum.control_hops;
@@ -378,7 +367,7 @@ static bool move_router(mesh_state &m, const fixed &f, row &b, std::uint32_t rou
     }
     awake = true;
     if (lane->head == lane->tail) f.occupied[router] &= ~(1u << slot);
-    b.sum.last = t;
+    if (t > b.sum.last) b.sum.last = t;  // cores that run ahead may have ended later
   }
   return awake && f.occupied[router] != 0;
 }

@@ -275,7 +275,7 @@ weft_mesh_options weft_mesh_options_default(void) {
 }
 
 const char *weft_stall_name(weft_stall stall) {
-  static const char *const names[] = {"receive", "send", "idle"};
+  static const char *const names[] = {"receive", "send", "microthread", "idle"};
   return stall < WEFT_STALLS ? names[stall] : "unknown";
 }
 

@@ -229,8 +229,8 @@ static void add_up(const mesh_state &m, weft_mesh_report *r) {
 static void settle_idle(mesh_state &m, std::uint64_t cycles) {
   for (std::uint32_t where = 0; where < m.accounts.size(); ++where) {
     const core &c = m.cores[where];
-    if (c.program == WEFT_NOTHING || c.state != doing::nothing || cycles <= c.idle_from) continue;
-    m.accounts[where].stalls[WEFT_STALL_IDLE] += cycles - c.idle_from;
+    if (c.program == WEFT_NOTHING || c.state != doing::nothing || cycles <= c.since) continue;
+    m.accounts[where].stalls[WEFT_STALL_IDLE] += cycles - c.since;
   }
 }
 
@@ -260,6 +260,7 @@ static weft_status play(mesh_state &m, weft_mesh_report *out_report) {
   const row *failed = nullptr;
   for (const row &b : m.all_rows)
     if (!b.failure.empty() && (!failed || b.failed_at < failed->failed_at)) failed = &b;
+  if (m.options.observer) tell_unended(m, failed ? failed->failed_at : now);
   if (failed) return weft_error(WEFT_FAILED, "cycle %u: %s", failed->failed_at, failed->failure.c_str());
   if (exceeded)
     return weft_error(WEFT_FAILED, "the kernel has not ended after %llu cycles",

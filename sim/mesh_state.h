@@ -133,7 +133,7 @@ struct core {
   std::uint32_t activated, blocked;  // tasks
   std::uint32_t task;
   cycle clock;      // local: everything before it has been carried out
-  cycle idle_from;  // since when nothing is runnable
+  cycle since;      // when its task began; when nothing runs: when the one before ended
   cycle dispatch_at;
   doing state;
   std::uint8_t wanted;    // waiting: for this operation
@@ -298,6 +298,23 @@ cost cost_of(const weft_mesh &mesh, const weft_instruction &i);
 // How much longer the operation's elements take because its sources meet in the banks; 1: not at all.
 double conflict_of(const mesh_state &m, const core &c, const weft_instruction &i);
 double flops_of(const weft_instruction &i);
+
+// mesh_observe.cpp: what an observer is told.
+inline bool watched(const mesh_state &m, std::uint32_t where) {
+  if (!m.options.observer) return false;
+  const weft_block &r = m.options.observer->where;
+  std::uint32_t x = where % m.columns, y = where / m.columns;
+  return x >= r.x && x < r.x_end && y >= r.y && y < r.y_end;
+}
+void tell_instruction(const mesh_state &m, std::uint32_t where, const weft_instruction &i, cycle begin, cycle end,
+                      bool microthread);
+void tell_task(const mesh_state &m, std::uint32_t where, cycle end);
+// Waiting ends at cycle `end`: of an operation since it was free, of the core itself (nobody) since its clock.
+void tell_stall(const mesh_state &m, std::uint32_t where, std::uint8_t number, weft_stall why, std::uint32_t colour,
+                cycle end);
+void tell_hops(const mesh_state &m, std::uint32_t router, std::uint32_t slot, std::uint32_t ports, std::uint32_t bits,
+               bool control, cycle since, cycle t);
+void tell_unended(mesh_state &m, cycle t);  // a run that comes to no end: what is under way
 
 // mesh_explain.cpp
 weft_status explain_deadlock(mesh_state &m, cycle t);

@@ -20,6 +20,7 @@ static const struct {
     [WEFT_METRIC_BUSY] = {"busy", "cores busy"},
     [WEFT_METRIC_RECEIVE] = {"receive", "cores waiting for wavelets"},
     [WEFT_METRIC_SEND] = {"send", "cores waiting for room to send"},
+    [WEFT_METRIC_MICROTHREAD] = {"microthread", "cores waiting for a microthread"},
     [WEFT_METRIC_IDLE] = {"idle", "cores without a runnable task"},
     [WEFT_METRIC_LINKS] = {"links", "links in all directions"},
     [WEFT_METRIC_NORTH] = {"north", "links to the north"},
@@ -43,8 +44,8 @@ weft_status weft_metric_parse(const char *text, weft_activity_metric *out_metric
     return NULL;
   }
   return weft_error(WEFT_INVALID,
-                    "\"%s\" is no metric; the nearest is %s (known: busy, receive, send, idle, links, north, east, "
-                    "south, west)",
+                    "\"%s\" is no metric; the nearest is %s (known: busy, receive, send, microthread, idle, links, "
+                    "north, east, south, west)",
                     text, weft_nearest(text, names, WEFT_METRICS));
 }
 
@@ -71,6 +72,7 @@ static uint64_t part_of(const weft_core_activity *core, weft_activity_metric met
     case WEFT_METRIC_BUSY: return core->busy;
     case WEFT_METRIC_RECEIVE: return core->receive;
     case WEFT_METRIC_SEND: return core->send;
+    case WEFT_METRIC_MICROTHREAD: return core->microthread;
     default: return core->idle;
   }
 }
@@ -210,12 +212,14 @@ void weft_activity_print_cores(const weft_activity *const *phases, uint32_t phas
   weft_report_column(table, form, "of cycles", "%", "share_pct");
   weft_report_column(table, form, "receive", "cycles", "receive_cycles");
   weft_report_column(table, form, "send", "cycles", "send_cycles");
+  weft_report_column(table, form, "microthread", "cycles", "microthread_cycles");
   weft_report_column(table, form, "idle", "cycles", "idle_cycles");
   for (uint32_t r = 0; r < count; ++r) {
     weft_core_activity sum = {0};
     for (uint32_t p = 0; p < phase_count; ++p) {
       const weft_core_activity *core = &phases[p]->cores[ranks[r].place];
       sum.receive += core->receive, sum.send += core->send, sum.idle += core->idle;
+      sum.microthread += core->microthread;
     }
     weft_table_row(table);
     weft_table_integer(table, (int64_t)(ranks[r].place % columns));
@@ -224,6 +228,7 @@ void weft_activity_print_cores(const weft_activity *const *phases, uint32_t phas
     weft_table_number(table, percent(ranks[r].amount, cycles), 4);
     weft_table_integer(table, (int64_t)sum.receive);
     weft_table_integer(table, (int64_t)sum.send);
+    weft_table_integer(table, (int64_t)sum.microthread);
     weft_table_integer(table, (int64_t)sum.idle);
   }
   weft_table_print(table, form, out);

@@ -1,9 +1,10 @@
 // What a mesh did in one phase (a kernel, a step), as plain numbers per core and link, and what people ask of them: a
 // value per core for a heat map (traces/heatmap.h), the busiest links, the busiest cores.
 //
-// Cycles are those of the phase. A core's cycles are busy, waiting (receive, send, idle) or after its program's end;
-// the four need not add up to the phase. A link is one direction: what leaves router (x, y) through a port, at most one
-// wavelet per cycle where the machine's links take a word per cycle.
+// Cycles are those of the phase. In each of them a core with a program is busy, waits (to receive, to send, for a
+// microthread) or is idle, so that the five add up to the phase; one without a program has none. A link is one
+// direction: what leaves router (x, y) through a port, at most one wavelet per cycle where the machine's links take a
+// word per cycle.
 #ifndef WEFT_TRACES_ACTIVITY_H
 #define WEFT_TRACES_ACTIVITY_H
 
@@ -18,7 +19,7 @@ extern "C" {
 #endif
 
 typedef struct weft_core_activity {
-  uint64_t busy, receive, send, idle, end;  // cycles; end: of the core's last instruction
+  uint64_t busy, receive, send, microthread, idle, end;  // cycles; end: of the core's last instruction
 } weft_core_activity;
 
 // Ports in the order of compiler/kernel.h: north, east, south, west.
@@ -36,12 +37,13 @@ weft_activity *weft_activity_create(const char *name, uint32_t columns, uint32_t
 void weft_activity_destroy(weft_activity *activity);  // takes NULL
 
 typedef enum weft_activity_metric {
-  WEFT_METRIC_BUSY,     // % of cycles
-  WEFT_METRIC_RECEIVE,  // likewise, waiting for wavelets
-  WEFT_METRIC_SEND,     // waiting for room towards the router
-  WEFT_METRIC_IDLE,     // no task is runnable
-  WEFT_METRIC_LINKS,    // wavelets per cycle that leave for other routers, all four directions together
-  WEFT_METRIC_NORTH,    // wavelets per cycle through one port
+  WEFT_METRIC_BUSY,         // % of cycles
+  WEFT_METRIC_RECEIVE,      // likewise, waiting for wavelets
+  WEFT_METRIC_SEND,         // waiting for room towards the router
+  WEFT_METRIC_MICROTHREAD,  // waiting for one of the core's microthreads
+  WEFT_METRIC_IDLE,         // no task is runnable
+  WEFT_METRIC_LINKS,        // wavelets per cycle that leave for other routers, all four directions together
+  WEFT_METRIC_NORTH,        // wavelets per cycle through one port
   WEFT_METRIC_EAST,
   WEFT_METRIC_SOUTH,
   WEFT_METRIC_WEST,
@@ -65,7 +67,7 @@ weft_status weft_activity_draw(const weft_activity *const *phases, uint32_t phas
 // columns x, y, port, wavelets, share of all phases' cycles. Phases must be of one size.
 void weft_activity_print_links(const weft_activity *const *phases, uint32_t phase_count, uint32_t count,
                                weft_table_form form, FILE *out);
-// Likewise the busiest cores: x, y, busy cycles, share, waiting for wavelets, for room, idle.
+// Likewise the busiest cores: x, y, busy cycles, share, waiting for wavelets, for room, for microthreads, idle.
 void weft_activity_print_cores(const weft_activity *const *phases, uint32_t phase_count, uint32_t count,
                                weft_table_form form, FILE *out);
 

@@ -240,8 +240,9 @@ static weft_activity *activity_of(const rig *r) {
   for (uint32_t c = 0; c < COLUMNS * ROWS; ++c) {
     weft_core_account account = weft_mesh_core(r->mesh, c % COLUMNS, c / COLUMNS);
     a->cores[c] = (weft_core_activity){account.busy_cycles, account.stall_cycles[WEFT_STALL_RECEIVE],
-                                       account.stall_cycles[WEFT_STALL_SEND], account.stall_cycles[WEFT_STALL_IDLE],
-                                       account.end_cycle};
+                                       account.stall_cycles[WEFT_STALL_SEND],
+                                       account.stall_cycles[WEFT_STALL_MICROTHREAD],
+                                       account.stall_cycles[WEFT_STALL_IDLE], account.end_cycle};
     for (int p = 0; p < WEFT_ACTIVITY_LINKS; ++p)
       a->links[c][p] = weft_mesh_link(r->mesh, c % COLUMNS, c / COLUMNS, (weft_port)p);
   }
