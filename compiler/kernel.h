@@ -57,9 +57,17 @@ typedef struct weft_position {
   uint8_t to;    // mask of ports
 } weft_position;
 
-// Of all routers in `block`; of two routes for one router and colour the later one holds. A control wavelet moves the
-// switch of a router that it passes on by one position, after it has passed; behind the last position it stays, or with
-// `ring` begins again.
+// Of all routers in `block`; of two routes for one router and colour the later one holds. The switch moves on by one
+// position; behind the last one it stays, or with `ring` begins again. Two things move it:
+// - a control wavelet that the router passes on, after it has passed, and until then nothing enters behind it
+//   (WEFT_DO_SWITCH);
+// - the router's own core, by a send that says so (weft_operand.advance): no wavelet goes anywhere for it. The send's
+//   last wavelet is in the router's queue from the cycle on in which it may leave. If the next position leads to the
+//   same ports, the router takes from that position's port from this very cycle on, so that what waits there follows
+//   without a gap; otherwise it takes nothing until that wavelet has left, and moves in the cycle after. Behind it the
+//   core itself can send no more on that colour until a position takes from the ramp again.
+//   After `advance_switch` of CSL's fabout_dsd (Cerebras SDK, "Data Structure Descriptors"), which spcl's
+//   spatial-collectives uses for star and tree (modules/star.csl, modules/tree.csl).
 typedef struct weft_route {
   weft_block block;
   uint32_t colour;
@@ -111,6 +119,8 @@ typedef struct weft_operand {
   uint32_t index;                        // REGISTER: its number; RECEIVE, SEND: the colour
   uint32_t bits;                         // CONSTANT
   bool packed;                           // RECEIVE, SEND of 16-bit types
+  bool advance;                          // SEND of a vector operation: behind its last wavelet the own router's switch
+                                         // of this colour moves on; without any wavelet nothing moves. See weft_route
 } weft_operand;
 
 typedef enum weft_instruction_kind {
@@ -284,6 +294,7 @@ weft_operand weft_i32(int32_t value);
 weft_operand weft_receive(uint32_t colour, weft_dtype dtype);
 weft_operand weft_send(uint32_t colour, weft_dtype dtype);
 weft_operand weft_packed(weft_operand wavelets);
+weft_operand weft_advancing(weft_operand send);
 
 // Appends to the last task of the program; the pointer is good until the next call and serves to set what is left
 // (count_register, microthread, task, form, compare).

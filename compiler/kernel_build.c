@@ -203,6 +203,11 @@ weft_operand weft_packed(weft_operand wavelets) {
   return wavelets;
 }
 
+weft_operand weft_advancing(weft_operand send) {
+  send.advance = true;
+  return send;
+}
+
 // ---- instructions ----
 
 weft_instruction *weft_emit(weft_kernel *kernel, uint32_t program, weft_instruction_kind kind, uint32_t count,

@@ -83,6 +83,8 @@ static weft_status check_operand(const judge *j, const char *which, const weft_o
         return wrong(j, "%s: colour %u; there are %d (0 to %d)", which, o->index, WEFT_COLOURS, WEFT_COLOURS - 1);
       if (o->packed && whole_word)
         return wrong(j, "%s: %s fills a wavelet; only f16 and bf16 are packed", which, weft_dtype_name(o->dtype));
+      if (o->advance && o->kind != WEFT_SEND)
+        return wrong(j, "%s: a receive moves no switch; only a send advances its router's", which);
       return NULL;
     default: return wrong(j, "%s: kind of operand %u is unknown", which, (unsigned)o->kind);
   }
@@ -201,7 +203,10 @@ static weft_status check_control(const judge *j, const weft_instruction *i) {
                      WEFT_MICROTHREADS - 1);
       return NULL;
     case WEFT_DO_SWITCH:
-      return i->to.kind == WEFT_SEND ? check_counts(j, i) : wrong(j, "to: expected a colour to send");
+      if (i->to.kind != WEFT_SEND) return wrong(j, "to: expected a colour to send");
+      if (i->to.advance)
+        return wrong(j, "a control wavelet moves the own router as the first: skip 0; only vector operations advance");
+      return check_counts(j, i);
     case WEFT_DO_CLOCK: return is_register(j, &i->to, WEFT_I32) ? NULL : wrong(j, "to: expected an i32 register");
     default: return NULL;
   }

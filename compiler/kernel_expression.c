@@ -452,6 +452,7 @@ weft_status weft_text_wavelets(weft_parser *parser, weft_operand_kind kind, weft
     out_node->untyped = false;
   }
   out_node->operand.packed = weft_accept_word(parser, "packed");
+  out_node->operand.advance = kind == WEFT_SEND && weft_accept_word(parser, "advance");
   return NULL;
 }
 

@@ -92,6 +92,7 @@ static Weft__KernelOperand *pack_operand(weft_arena *arena, const weft_operand *
   } else {
     m->index = o->index;
     m->packed = o->packed && o->kind != WEFT_REGISTER;
+    m->advance = o->advance && o->kind == WEFT_SEND;
   }
   return m;
 }
@@ -268,6 +269,7 @@ static weft_operand unpack_operand(const Weft__KernelOperand *m) {
   } else {
     o.index = m->index;
     o.packed = m->packed;
+    o.advance = m->advance;
   }
   return o;
 }

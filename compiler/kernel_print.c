@@ -177,6 +177,7 @@ static void print_wavelets(const printer *p, const weft_operand *o) {
   fprintf(p->out, "%s c%u", o->kind == WEFT_SEND ? "send" : "receive", o->index);
   if (o->dtype != weft_wavelet_dtype(p->instruction)) fprintf(p->out, " %s", weft_dtype_name(o->dtype));
   if (o->packed) fputs(" packed", p->out);
+  if (o->advance) fputs(" advance", p->out);
 }
 
 static void print_operand(const printer *p, const weft_operand *o) {

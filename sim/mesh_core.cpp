@@ -117,6 +117,8 @@ static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8
     }
     ++o.element;
     o.free_at = when + o.step;
+    if (o.element == o.count && o.instruction->to.advance)
+      advance_switch(m, b, where, o.out_slot, *lane, at + (sink ? m.latency : 0) + m.ramp);
   }
   operation_done(m, b, where, number, o);
 }
@@ -172,8 +174,10 @@ static void advance(mesh_state &m, row &b, std::uint32_t where, std::uint8_t num
       fail(m, b, where, &i, why);
       return;
     }
-    if (sends) enter(m, b, where, out_slot, m.lane(out), sent, at + (any_receive ? m.latency : 0) + m.ramp, false);
+    cycle ready = at + (any_receive ? m.latency : 0) + m.ramp;
+    if (sends) enter(m, b, where, out_slot, m.lane(out), sent, ready, false);
     o.element += width;
+    if (o.element == o.count && i.to.advance) advance_switch(m, b, where, out_slot, m.lane(out), ready);
     o.free_at = when + o.step;
   }
   operation_done(m, b, where, number, o);

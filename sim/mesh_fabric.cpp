@@ -18,9 +18,9 @@ void schedule(mesh_state &m, row &b, cycle when, event e) {
 
 static gate gate_at(const ring &lane, cycle t) {
   gate g = unpacked(lane.gate);
-  if (g.switched == t) {
+  if (t < g.since) {
     g.from = g.from_before;
-    g.closed = true;
+    g.closed = closing::by_control;
   }
   return g;
 }
@@ -28,7 +28,8 @@ static gate gate_at(const ring &lane, cycle t) {
 // From the core's side the switch counts at the cycle at which the word sets out.
 bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when) {
   gate g = unpacked(lane.gate);
-  if (lane.route == 0 || g.from != from || g.closed) return false;
+  if (lane.route == 0 || g.from != from || g.closed != closing::open) return false;
+  if (from != WEFT_RAMP && when < g.since) return false;
   return has_room(m, lane, from == WEFT_RAMP ? m.send_room : m.lane_room, when, false);
 }
 
@@ -36,7 +37,7 @@ bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when) {
 static void close_behind(ring &lane, std::uint32_t bits) {
   if ((bits & 0xffff) != 0 || (bits >> 16) == 0) return;
   gate g = unpacked(lane.gate);
-  g.closed = true;
+  g.closed = closing::by_control;
   lane.gate = packed(g);
 }
 
@@ -87,10 +88,10 @@ static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot
   ring &lane = m.lane(m.index(neighbour(m, router, port), slot));
   *out_lane = &lane;
   gate g = gate_at(lane, t);
-  bool open = lane.route != 0 && g.from == opposite[port] && !g.closed;
+  bool open = lane.route != 0 && g.from == opposite[port] && g.closed == closing::open;
   if (open && has_room(m, lane, m.lane_room, t, true)) return obstacle::none;
-  // What has changed in this very cycle counts from the next one on, and nobody will tell again.
-  if (g.switched == t || (open && lane.tail - m.lane_room < lane.head)) return obstacle::poll;
+  // What has changed in this very cycle counts from a later one on, and nobody will tell again.
+  if (t < g.since || (open && lane.tail - m.lane_room < lane.head)) return obstacle::poll;
   lane.upstream_waits = true;
   return obstacle::will_be_told;
 }
@@ -149,15 +150,39 @@ static void tell_feeders(mesh_state &m, row &b, ring &lane, std::uint32_t router
   }
 }
 
-static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t) {
+static std::uint8_t position_after(const weft_route &route, std::uint8_t position) {
+  if (position + 1u < route.position_count) return static_cast<std::uint8_t>(position + 1);
+  return route.ring ? 0 : position;
+}
+
+// The next position counts from cycle `since` on.
+static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t,
+                        cycle since) {
   const weft_route &route = m.kernel->routes[lane.route - 1];
   gate g = unpacked(lane.gate);
-  std::uint8_t next = static_cast<std::uint8_t>(g.position + 1);
-  if (next == route.position_count) next = route.ring ? 0 : g.position;
-  gate moved = {route.positions[next].from, g.from, false, next, t};
+  std::uint8_t next = position_after(route, g.position);
+  gate moved = {route.positions[next].from, g.from, closing::open, next, since};
   lane.to = route.positions[next].to;
   lane.gate = packed(moved);
   tell_feeders(m, b, lane, router, slot, t, true);
+}
+
+static bool turns(std::uint8_t from, int port) { return from != WEFT_RAMP && from % 2 != port % 2; }
+
+void advance_switch(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, cycle ready) {
+  gate g = unpacked(lane.gate);
+  const weft_route &route = m.kernel->routes[lane.route - 1];
+  const weft_position &next = route.positions[position_after(route, g.position)];
+  bool slower = false;
+  for (std::uint32_t left = next.to & 15u; left != 0; left &= left - 1)
+    slower = slower || (m.turn > 0 && turns(next.from, __builtin_ctz(left)));
+  // One queue, one way out: where it stays, words from the next port may queue up behind the last one of the core.
+  if (next.to == lane.to && !slower) {
+    move_switch(m, b, lane, router, slot, b.now, ready > b.now ? ready : b.now + 1);
+    return;
+  }
+  g.closed = closing::by_core;
+  lane.gate = packed(g);
 }
 
 // Payload of a control wavelet: routers to skip in the low half, routers to move in the high half.
@@ -183,7 +208,7 @@ static void send_link(mesh_state &m, row &b, std::uint32_t router, std::uint32_t
     return;
   }
   cycle ready = t + m.hop;
-  if (m.turn > 0 && from != WEFT_RAMP && from % 2 != port % 2) ready += m.turn;
+  if (m.turn > 0 && turns(from, port)) ready += m.turn;
   enter(m, row_at(b, port), neighbour(m, router, port), slot, *lane, bits, ready, control);
 }
 
@@ -206,7 +231,7 @@ static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std
   word &w = m.at(lane, lane.head);
   std::uint32_t bits = w.bits;
   bool control = lane.control != 0 && (lane.control & 1ull << (lane.head & (m.ring_size - 1))) != 0, moves = false;
-  std::uint8_t from = static_cast<std::uint8_t>(lane.gate);
+  gate g = gate_at(lane, t);
   cycle since = w.time;
   w.time = t;
   ++lane.head;
@@ -215,15 +240,16 @@ static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std
     bits = after_router(bits, &moves);
     ++b.sum.control_hops;
   }
+  if (lane.head == lane.tail && g.closed == closing::by_core) moves = true;
   if (lane.upstream_waits || lane.core_waits) tell_feeders(m, b, lane, router, slot, t, false);
   for (std::uint32_t left = to; left != 0; left &= left - 1) {
     int port = __builtin_ctz(left);
     if (port == WEFT_RAMP)
       send_ramp(m, b, router, slot, *by.at[port], bits, control, t);
     else
-      send_link(m, b, router, slot, port, by.at[port], from, bits, control, t);
+      send_link(m, b, router, slot, port, by.at[port], g.from, bits, control, t);
   }
-  if (moves) move_switch(m, b, lane, router, slot, t);
+  if (moves) move_switch(m, b, lane, router, slot, t, t + 1);
 }
 
 // ---- the common case: data, no channels, links of one word per cycle ----
@@ -297,7 +323,7 @@ static bool kept_at_once(mesh_state &m, const fixed &f, ring *sink, std::uint32_
 // As ask and pass_on. False: not the common case, or something is in the way; nothing has been done then.
 static bool pass_quickly(mesh_state &m, const fixed &f, row &b, ring *lane, std::uint32_t router, std::uint32_t slot,
                          cycle t) {
-  if (lane->control != 0) return false;
+  if (lane->control != 0 || (lane->gate & 0x00ff0000u) != 0) return false;
   std::uint32_t to = lane->to;
   std::size_t here = static_cast<std::size_t>(router) * f.slots + slot;
   ring *sink = ring_at(f.sinks, f, here);
@@ -306,7 +332,7 @@ static bool pass_quickly(mesh_state &m, const fixed &f, row &b, ring *lane, std:
     int port = __builtin_ctz(left);
     std::int64_t way = f.next_router[port] * static_cast<std::int64_t>(f.slots * f.stride);
     ring *next = reinterpret_cast<ring *>(reinterpret_cast<char *>(lane) + way);
-    bool open = (next->gate & 0x00ff00ffu) == opposite[port] && static_cast<cycle>(next->gate >> 32) != t;
+    bool open = (next->gate & 0x00ff00ffu) == opposite[port] && static_cast<cycle>(next->gate >> 32) <= t;
     if (!open || !left_before(f, next, f.lane_room, t)) return false;
   }
   word &w = words_of(lane)[lane->head & f.mask];
@@ -347,8 +373,7 @@ static bool move_router(mesh_state &m, const fixed &f, row &b, std::uint32_t rou
     std::uint32_t slot = static_cast<std::uint32_t>(__builtin_ctz(rotated)) + begin;
     if (slot >= f.slots) slot -= f.slots;
     ring *lane = ring_at(f.lanes, f, static_cast<std::size_t>(router) * f.slots + slot);
-    if (words_of(lane)[lane->head & f.mask].time > t || static_cast<cycle>(lane->gate >> 32) == t ||
-        (lane->to & used) != 0) {
+    if (words_of(lane)[lane->head & f.mask].time > t || (lane->to & used) != 0) {
       awake = true;
       continue;
     }

@@ -74,7 +74,7 @@ static void lay_routes(mesh_state &m) {
   m.sinks.resize(count * m.ring_stride);
   for (std::size_t i = 0; i < count; ++i) {
     m.lane(i).reader = m.sink(i).reader = nobody;
-    m.lane(i).gate = packed({nobody, nobody, false, 0, never});
+    m.lane(i).gate = packed({nobody, nobody, closing::open, 0, 0});
   }
   for (std::uint32_t r = 0; r < m.kernel->route_count; ++r) {
     const weft_route &route = m.kernel->routes[r];
@@ -82,7 +82,7 @@ static void lay_routes(mesh_state &m) {
       ring &lane = m.lane(m.index(router, m.slot_of[route.colour]));
       lane.route = r + 1;
       lane.to = route.positions[0].to;
-      lane.gate = packed({route.positions[0].from, route.positions[0].from, false, 0, never});
+      lane.gate = packed({route.positions[0].from, route.positions[0].from, closing::open, 0, 0});
     });
   }
 }

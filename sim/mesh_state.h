@@ -83,19 +83,24 @@ struct ring {
 static_assert(sizeof(ring) == 32);
 
 // What others ask about a lane, in one piece.
+enum class closing : std::uint8_t {
+  open,
+  by_control,  // a control wavelet that will switch this router is inside: nothing enters behind it
+  by_core  // the last wavelet of a send that advances the switch is inside, the last in the lane: nor behind that one
+};
 struct gate {
-  std::uint8_t from, from_before;  // ports; before: in the cycle of `switched`
-  bool closed;                     // a control wavelet that will switch this router is inside: nothing enters behind it
+  std::uint8_t from, from_before;  // ports; before: in cycles before `since`
+  closing closed;
   std::uint8_t position;
-  cycle switched;
+  cycle since;  // may be a cycle to come: the switch has been advanced by a wavelet that is still on the ramp
 };
 inline std::uint64_t packed(const gate &g) {
   return static_cast<std::uint64_t>(g.from) | static_cast<std::uint64_t>(g.from_before) << 8 |
          static_cast<std::uint64_t>(g.closed) << 16 | static_cast<std::uint64_t>(g.position) << 24 |
-         static_cast<std::uint64_t>(g.switched) << 32;
+         static_cast<std::uint64_t>(g.since) << 32;
 }
 inline gate unpacked(std::uint64_t bits) {
-  return {static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(bits >> 8), ((bits >> 16) & 1) != 0,
+  return {static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(bits >> 8), static_cast<closing>((bits >> 16) & 3),
           static_cast<std::uint8_t>(bits >> 24), static_cast<cycle>(bits >> 32)};
 }
 
@@ -282,6 +287,9 @@ void move_words(mesh_state &m, row &b, cycle t);
 void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, std::uint32_t bits, cycle ready,
            bool control);
 bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when);
+// The word that entered last, from the core, ends a send that advances the router's switch; it may leave from `ready`
+// on.
+void advance_switch(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, cycle ready);
 
 // mesh_core.cpp
 void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &sink);

@@ -93,6 +93,8 @@ SPOIL(too_many, code[RECEIVE].b = weft_f32(1))
 SPOIL(two_receives, code[FMA].b = code[FMA].c = weft_receive(RED, WEFT_F32))
 SPOIL(reduce_sends, code[DOT].to = weft_send(RED, WEFT_F32))
 SPOIL(full_wavelet, code[PACKED].to.dtype = WEFT_F32)
+SPOIL(receive_advances, code[RECEIVE].a.advance = true)
+SPOIL(control_advances, code[SWITCH].to.advance = true)
 SPOIL(microthread, code[SEND].microthread = 8)
 SPOIL(completion, code[SEND].microthread = WEFT_NOTHING)
 SPOIL(task, code[ACTIVATE].task = 4)
@@ -149,6 +151,8 @@ static const spoiling spoilings[] = {
     {two_receives, "receives colour 0 twice"},
     {reduce_sends, "to: expected a view or a register"},
     {full_wavelet, "f32 fills a wavelet"},
+    {receive_advances, "a receive moves no switch"},
+    {control_advances, "only vector operations advance"},
     {microthread, "microthread 8; there are 8 (0 to 7)"},
     {completion, "a task to activate at the end needs a microthread"},
     {task, "task 4; the program has 4"},

@@ -184,6 +184,119 @@ static void switches_let_the_next_one_in(void **state) {
   }
 }
 
+// All cores of a row or column send to the first one on one colour. Each works for some time before, core i for
+// busy[i % 4] turns; every router is advanced by its own core.
+static weft_kernel *star(bool column, uint32_t cores, uint32_t words, const int32_t *busy) {
+  weft_kernel *k = weft_kernel_create("star", column ? 1 : cores, column ? cores : 1);
+  weft_port inwards = column ? WEFT_NORTH : WEFT_WEST, outwards = column ? WEFT_SOUTH : WEFT_EAST;
+  uint32_t root = weft_kernel_program(k, "root");
+  (void)weft_kernel_array(k, root, "data", WEFT_F32, (cores - 1) * words);
+  weft_kernel_place(k, root, weft_block_one(0, 0));
+  weft_kernel_route(k, weft_block_one(0, 0), RED, outwards, 1u << WEFT_RAMP);
+  (void)weft_kernel_task(k, root, "take", WEFT_AT_START);
+  weft_emit1(k, root, WEFT_DO_MOVE, (cores - 1) * words, weft_all(k, root, 0), weft_receive(RED, WEFT_F32));
+  for (uint32_t i = 1; i < cores; ++i) {
+    weft_block at = column ? weft_block_one(0, i) : weft_block_one(i, 0);
+    weft_route *route = weft_kernel_route(k, at, RED, WEFT_RAMP, 1u << inwards);
+    if (i + 1 < cores) weft_route_then(route, outwards, 1u << inwards);
+    uint32_t p = weft_kernel_program(k, "leaf");
+    weft_kernel_place(k, p, at);
+    (void)weft_kernel_array(k, p, "data", WEFT_F32, words);
+    (void)weft_kernel_integer(k, p, "turn", 0, 0, 0);
+    (void)weft_kernel_task(k, p, "send", WEFT_AT_START);
+    if (busy) {
+      weft_begin_loop(k, p, 0, weft_i32(0), weft_i32(busy[i % 4]), 1);
+      weft_emit1(k, p, WEFT_DO_MOVE, words, weft_all(k, p, 0), weft_all(k, p, 0));
+      weft_end(k, p);
+    }
+    weft_emit1(k, p, WEFT_DO_MOVE, words, weft_advancing(weft_send(RED, WEFT_F32)), weft_all(k, p, 0));
+  }
+  return k;
+}
+
+static uint64_t run_star(bool column, uint32_t cores, uint32_t words, const int32_t *busy, uint32_t threads) {
+  rig r;
+  open_rig(&r, star(column, cores, words, busy), threads);
+  for (uint32_t i = 1; i < cores; ++i) fill(&r, column ? 0 : i, column ? i : 0, "data", words, (float)(1000 * i));
+  must(weft_mesh_run(r.mesh, &r.report));
+  float *got = calloc((cores - 1) * words, sizeof *got);
+  must(weft_mesh_read_f32(r.mesh, 0, 0, "data", got, (cores - 1) * words));
+  for (uint32_t i = 0; i < (cores - 1) * words; ++i) assert_true(got[i] == (float)(1000 * (1 + i / words) + i % words));
+  free(got);
+  uint64_t cycles = r.report.cycles;
+  assert_int_equal(r.report.control_hops, 0);
+  close_rig(&r);
+  return cycles;
+}
+
+// The plain star: words of all cores without a gap at the root, in their order, B (P - 1) + 2 T_R + 1 cycles.
+static void a_send_advances_its_own_switch(void **state) {
+  (void)state;
+  static const uint32_t lines[] = {2, 3, 17, 64}, lengths[] = {1, 2, 5, 40};
+  for (size_t l = 0; l < 4; ++l)
+    for (size_t w = 0; w < 4; ++w)
+      for (uint32_t threads = 1; threads <= 2; ++threads) {
+        uint64_t published = (uint64_t)lengths[w] * (lines[l] - 1) + 5;
+        assert_in_range(run_star(false, lines[l], lengths[w], NULL, threads), published, published + 1);
+        assert_in_range(run_star(true, lines[l], lengths[w], NULL, threads), published, published + 1);
+      }
+}
+
+// Who is late holds those behind, nothing is lost or overtaken, and two threads count the same cycles.
+static void late_cores_hold_those_behind(void **state) {
+  (void)state;
+  static const int32_t busy[][4] = {{0, 40, 0, 0}, {9, 0, 3, 30}, {200, 1, 0, 2}};
+  for (size_t b = 0; b < 3; ++b)
+    for (uint32_t words = 1; words < 40; words += 11) {
+      uint64_t one = run_star(true, 23, words, busy[b], 1);
+      assert_int_equal(one, run_star(true, 23, words, busy[b], 2));
+      assert_int_equal(one, run_star(false, 23, words, busy[b], 2));
+      assert_true(one > 22ull * words + 6);
+    }
+}
+
+// First to the one side, then to the other: where the ways differ, the switch waits until the last word has left, even
+// if it is held up; with `ring` the first position comes again.
+static void an_advance_turns_round_words_to_come(void **state) {
+  (void)state;
+  const uint32_t words = 30, rounds = 3;
+  for (uint32_t slow = 0; slow < 2; ++slow) {
+    weft_kernel *k = weft_kernel_create("turns", 3, 1);
+    uint32_t left = weft_kernel_program(k, "left"), middle = weft_kernel_program(k, "middle");
+    uint32_t right = weft_kernel_program(k, "right");
+    for (uint32_t p = left; p <= right; ++p) {
+      (void)weft_kernel_array(k, p, "data", WEFT_F32, (p == middle ? 2 : 1) * rounds * words);
+      weft_kernel_place(k, p, weft_block_one(p == left ? 0 : p == middle ? 1 : 2, 0));
+      (void)weft_kernel_task(k, p, "main", WEFT_AT_START);
+      if (p == middle) continue;
+      weft_instruction *i =
+          weft_emit1(k, p, WEFT_DO_MOVE, rounds * words, weft_all(k, p, 0), weft_receive(RED, WEFT_F32));
+      if (!slow) continue;
+      i->kind = WEFT_DO_DIVIDE;
+      i->b = weft_f32(1);
+    }
+    for (uint32_t n = 0; n < 2 * rounds; ++n)
+      weft_emit1(k, middle, WEFT_DO_MOVE, words, weft_advancing(weft_send(RED, WEFT_F32)),
+                 weft_view_of(k, middle, 0, (int32_t)(n * words), 1));
+    weft_kernel_route(k, weft_block_one(0, 0), RED, WEFT_EAST, 1u << WEFT_RAMP);
+    weft_kernel_route(k, weft_block_one(2, 0), RED, WEFT_WEST, 1u << WEFT_RAMP);
+    weft_route *route = weft_kernel_route(k, weft_block_one(1, 0), RED, WEFT_RAMP, 1u << WEFT_WEST);
+    weft_route_then(route, WEFT_RAMP, 1u << WEFT_EAST);
+    route->ring = true;
+    rig r;
+    open_rig(&r, k, 1);
+    fill(&r, 1, 0, "data", 2 * rounds * words, 1);
+    must(weft_mesh_run(r.mesh, &r.report));
+    float got[90];
+    for (uint32_t side = 0; side < 2; ++side) {
+      must(weft_mesh_read_f32(r.mesh, 2 * side, 0, "data", got, rounds * words));
+      for (uint32_t i = 0; i < rounds * words; ++i)
+        assert_true(got[i] == (float)(1 + (2 * (i / words) + side) * words + i % words));
+    }
+    close_rig(&r);
+  }
+}
+
 // Each wavelet starts a task that adds its square; the sender is quicker than the tasks, so the fabric backs up.
 static void wavelets_start_tasks(void **state) {
   (void)state;
@@ -282,7 +395,8 @@ int main(void) {
       cmocka_unit_test(broadcasts_take_what_is_published), cmocka_unit_test(chains_take_what_is_published),
       cmocka_unit_test(switches_let_the_next_one_in),      cmocka_unit_test(wavelets_start_tasks),
       cmocka_unit_test(channels_carry_words_through),      cmocka_unit_test(a_deadlock_is_explained),
-      cmocka_unit_test(a_slow_reader_holds_the_sender),
+      cmocka_unit_test(a_slow_reader_holds_the_sender),    cmocka_unit_test(a_send_advances_its_own_switch),
+      cmocka_unit_test(late_cores_hold_those_behind),      cmocka_unit_test(an_advance_turns_round_words_to_come),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
