@@ -14,7 +14,10 @@ static std::size_t size_of(weft_dtype dtype) { return weft_dtype_block_bytes(dty
 lowering::lowering(const weft_machine &machine, weft_dtype dtype)
     : machine_(machine),
       mesh_{machine.mesh.columns, machine.mesh.rows, dtype},
-      sram_(machine.mesh.sram_bytes_per_core - machine.mesh.reserved_bytes_per_core) {}
+      sram_(machine.mesh.sram_bytes_per_core - machine.mesh.reserved_bytes_per_core) {
+  scalars_ = lay_per_token(mesh_.rows, WEFT_LAYER_SCALARS, WEFT_F32);
+  position_ = lay_per_token(mesh_.rows, 1, WEFT_I32);
+}
 
 sharded lowering::lay(std::uint32_t rows, std::uint32_t columns, weft_dtype dtype) const {
   sharded m;
@@ -89,8 +92,7 @@ static const weft_array *array_named(const weft_kernel &kernel, const char *name
   return nullptr;
 }
 
-weft_status lowering::execute(weft_kernel *kernel, std::initializer_list<binding> bindings, const words &in,
-                              words *out) {
+weft_status lowering::execute(weft_kernel *kernel, const std::vector<binding> &bindings, const words &in, words *out) {
   weft_status status = weft_kernel_check(kernel, sram_);
   if (!status) status = execute_checked(kernel, bindings, in, out);
   status = weft_status_prefix(status, "kernel %s: ", kernel->name);
@@ -100,8 +102,8 @@ weft_status lowering::execute(weft_kernel *kernel, std::initializer_list<binding
   return status;
 }
 
-weft_status lowering::execute_checked(const weft_kernel *kernel, std::initializer_list<binding> bindings,
-                                      const words &in, words *out) {
+weft_status lowering::execute_checked(const weft_kernel *kernel, const std::vector<binding> &bindings, const words &in,
+                                      words *out) {
   weft_mesh_options options = watch.options ? *watch.options : weft_mesh_options_default();
   open_mesh opened;
   WEFT_TRY(weft_mesh_open(kernel, &machine_, &options, &opened.mesh));
@@ -146,63 +148,63 @@ weft_status lowering::execute_checked(const weft_kernel *kernel, std::initialize
 
 // ---- moving
 
-weft_status lowering::take_columns(const sharded &from, sharded &to,
-                                   const std::function<std::int64_t(std::uint32_t)> &source) {
-  words tables(mesh_.columns);
-  for (std::uint32_t x = 0; x < mesh_.columns; ++x)
-    for (std::uint32_t i = 0; i < to.width; ++i) {
-      std::int64_t column = source(x * to.width + i), place = -1;
-      if (column >= 0) place = column / from.width * from.block_rows * from.width + column % from.width;
-      tables[x].push_back(static_cast<std::uint32_t>(place));
-    }
+static weft_layer_columns columns_of(const sharded &from, const sharded &to) {
+  weft_layer_columns shape = {};
+  shape.tokens = from.rows;
+  shape.from = from.columns;
+  shape.width = to.width;
+  return shape;
+}
+
+weft_status lowering::take_columns(const sharded &from, sharded &to, std::uint32_t first, std::uint32_t source,
+                                   std::uint32_t count) {
+  weft_layer_columns shape = columns_of(from, to);
+  shape.first = first;
+  shape.source = source;
+  shape.count = count;
+  return take(from, to, shape);
+}
+
+weft_status lowering::take(const sharded &from, sharded &to, const weft_layer_columns &shape) {
   weft_layer_mesh mesh = mesh_;
   mesh.dtype = from.dtype;
   sharded source_matrix = from;
-  return execute(weft_layer_make_take_columns(&mesh, from.rows, from.columns, to.width),
-                 {{"from", &source_matrix}, {"to", &to}}, tables, nullptr);
+  return execute(weft_layer_make_take_columns(&mesh, &shape), {{"from", &source_matrix}, {"to", &to}}, {}, nullptr);
 }
 
-weft_status lowering::take_rows(const sharded &from, sharded &to,
-                                const std::function<std::int64_t(std::uint32_t)> &source) {
-  words tables(mesh_.rows);
-  for (std::uint32_t y = 0; y < mesh_.rows; ++y)
-    for (std::uint32_t r = 0; r < to.block_rows; ++r) {
-      std::uint32_t row = y * to.block_rows + r;
-      tables[y].push_back(static_cast<std::uint32_t>(row < to.rows ? source(row) : -1));
-    }
-  sharded source_matrix = from;
-  return execute(weft_layer_make_take_rows(&mesh_, from.rows, to.rows, from.columns),
-                 {{"from", &source_matrix}, {"to", &to}}, tables, nullptr);
+weft_status lowering::take_rows(sharded &from, sharded &to, const weft_layer_rows &shape) {
+  weft_kernel *kernel = weft_layer_make_take_rows(&mesh_, &shape);
+  if (shape.cached) return execute(kernel, {{"from", &from}, {"to", &to}, {"position", &position_}}, {}, nullptr);
+  return execute(kernel, {{"from", &from}, {"to", &to}}, {}, nullptr);
 }
 
 // Lane order (compiler/kernels/layers.h, attention): query dimensions to the cores that have the keys' same ones.
 weft_status lowering::to_lanes(const sharded &from, const weft_attributes &a, sharded &to) {
   std::uint32_t lanes = a.heads / a.kv_heads, keys = a.kv_heads * a.head_dim;
-  std::uint32_t block = weft_layer_block(keys, mesh_.columns);
-  to = lay(from.rows, lanes * block * mesh_.columns, from.dtype);
+  to = lay(from.rows, lanes * weft_layer_block(keys, mesh_.columns) * mesh_.columns, from.dtype);
   if (lanes == 1) {
     to.bytes = from.bytes;
     return nullptr;
   }
-  return take_columns(from, to, [&](std::uint32_t column) -> std::int64_t {
-    std::uint32_t local = column % to.width, f = column / to.width * block + local % block, lane = local / block;
-    return f < keys ? (f / a.head_dim * lanes + lane) * a.head_dim + f % a.head_dim : -1;
-  });
+  return take_lanes(from, a, WEFT_LAYER_TO_LANES, to);
 }
 
 weft_status lowering::from_lanes(const sharded &from, const weft_attributes &a, sharded &to) {
-  std::uint32_t lanes = a.heads / a.kv_heads, keys = a.kv_heads * a.head_dim;
-  std::uint32_t block = weft_layer_block(keys, mesh_.columns);
   to = lay(from.rows, a.heads * a.head_dim, from.dtype);
-  if (lanes == 1) {
+  if (a.heads == a.kv_heads) {
     to.bytes = from.bytes;
     return nullptr;
   }
-  return take_columns(from, to, [&](std::uint32_t column) -> std::int64_t {
-    if (column >= to.columns) return -1;
-    std::uint32_t head = column / a.head_dim, f = head / lanes * a.head_dim + column % a.head_dim;
-    return static_cast<std::int64_t>(f / block) * from.width + head % lanes * block + f % block;
-  });
+  return take_lanes(from, a, WEFT_LAYER_FROM_LANES, to);
+}
+
+weft_status lowering::take_lanes(const sharded &from, const weft_attributes &a, weft_layer_order order, sharded &to) {
+  weft_layer_columns shape = columns_of(from, to);
+  shape.order = order;
+  shape.kv_heads = a.kv_heads;
+  shape.lanes = a.heads / a.kv_heads;
+  shape.head_dim = a.head_dim;
+  return take(from, to, shape);
 }
 
 }  // namespace weft

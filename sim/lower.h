@@ -4,8 +4,9 @@
 #define WEFT_SIM_LOWER_H
 
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
+#include <list>
+#include <string>
 #include <vector>
 
 #include "compiler/kernels/layers.h"
@@ -55,12 +56,27 @@ class lowering {
   void scatter(const void *values, sharded &to) const;  // f32 or, for i32, i32
   void gather(const sharded &from, void *values) const;
 
-  // to[:, c] = from[:, source(c)] where source gives a column (>= 0).
-  weft_status take_columns(const sharded &from, sharded &to, const std::function<std::int64_t(std::uint32_t)> &source);
   weft_status run(const lowered_call &call);  // outputs on the mesh are laid out anew unless they accumulate
 
+  // to's columns first ... first + count - 1 become from's columns source, source + 1 ...
+  weft_status take_columns(const sharded &from, sharded &to, std::uint32_t first, std::uint32_t source,
+                           std::uint32_t count);
+
+  // Kernels of the whole run (compiler/kernels/layers.h, tokens and scalars). Lists: token ids and the like, as many
+  // as positions; each comes in as words and is left in `out_lists`.
+  weft_status enter_tokens(std::uint64_t position, std::uint32_t tokens, std::uint32_t each,
+                           const std::vector<const std::int32_t *> &lists, std::vector<sharded> &out_lists);
+  weft_status open_step(const weft_wavelet_scalars &scalars, float clip_norm);
+  weft_status count_targets(sharded &targets);
+  weft_status sum_losses(sharded &losses);
+  weft_status clip_gradients();
+  weft_status choose(sharded &logits, sharded &ids);  // the greatest of each row
+  float scalar(weft_layer_scalar which) const;        // read out, from the first core
+  void set_scalar(weft_layer_scalar which, float value);
+
   weft_wavelet_work work{};
-  double square_sum = 0;  // of the last SQUARE_SUM
+  weft_wavelet_work tables{};  // of what is made once and stays: rope's tables
+  sharded positions;           // of the last enter_tokens
   weft_wavelet_watch watch{};
   std::uint32_t step = WEFT_NONE;  // that kernels belong to, for the watch
 
@@ -70,12 +86,20 @@ class lowering {
     sharded *matrix;
   };
   using words = std::vector<std::vector<std::uint32_t>>;  // by channel
+  // Rope's partners and frequencies, for one direction and number of tokens.
+  struct turns {
+    weft_attributes attributes;
+    std::uint32_t tokens, columns;
+    bool backward;
+    sharded partners, frequencies;
+  };
 
-  weft_status execute(weft_kernel *kernel, std::initializer_list<binding> bindings, const words &in, words *out);
-  weft_status execute_checked(const weft_kernel *kernel, std::initializer_list<binding> bindings, const words &in,
+  weft_status execute(weft_kernel *kernel, const std::vector<binding> &bindings, const words &in, words *out);
+  weft_status execute_checked(const weft_kernel *kernel, const std::vector<binding> &bindings, const words &in,
                               words *out);
-  weft_status take(const sharded &from, sharded &to, const std::vector<std::int64_t> &table_of_cores);
-  weft_status take_rows(const sharded &from, sharded &to, const std::function<std::int64_t(std::uint32_t)> &source);
+  weft_status take(const sharded &from, sharded &to, const weft_layer_columns &shape);
+  weft_status take_lanes(const sharded &from, const weft_attributes &a, weft_layer_order order, sharded &to);
+  weft_status take_rows(sharded &from, sharded &to, const weft_layer_rows &shape);
   weft_status to_lanes(const sharded &from, const weft_attributes &a, sharded &to);
   weft_status from_lanes(const sharded &from, const weft_attributes &a, sharded &to);
   words vectors(std::initializer_list<const stored *> vectors) const;
@@ -86,6 +110,7 @@ class lowering {
   weft_status norm_backward(const lowered_call &call);
   weft_status pointwise(const lowered_call &call);
   weft_status rope(const lowered_call &call);
+  weft_status find_turns(const lowered_call &call, turns **out_turns);
   weft_status attention(const lowered_call &call);
   weft_status attention_backward(const lowered_call &call);
   weft_status cache_write(const lowered_call &call);
@@ -101,6 +126,8 @@ class lowering {
   const weft_machine &machine_;
   weft_layer_mesh mesh_;
   std::uint64_t sram_;
+  sharded scalars_, position_;
+  std::list<turns> turns_;
 };
 
 }  // namespace weft

@@ -132,29 +132,53 @@ weft_status lowering::pointwise(const lowered_call &call) {
   return nullptr;
 }
 
-weft_status lowering::rope(const lowered_call &call) {
-  const weft_attributes &a = *call.attributes;
+static bool same_turns(const weft_attributes &a, const weft_attributes &b) {
+  auto same = [](double x, double y) { return !(x < y) && !(y < x); };
+  return a.head_dim == b.head_dim && a.rotary_dim == b.rotary_dim && a.rope_kind == b.rope_kind &&
+         a.rope_scaling == b.rope_scaling && a.rope_original_positions == b.rope_original_positions &&
+         same(a.rope_theta, b.rope_theta) && same(a.rope_factor, b.rope_factor) &&
+         same(a.rope_low_frequency_factor, b.rope_low_frequency_factor) &&
+         same(a.rope_high_frequency_factor, b.rope_high_frequency_factor);
+}
+
+// Made once, by a kernel that is accounted for apart.
+weft_status lowering::find_turns(const lowered_call &call, turns **out_turns) {
   const sharded &x = *call.in[0].here;
-  float direction = call.op == WEFT_OP_ROPE ? 1.0f : -1.0f;
-  std::uint32_t half = a.rotary_dim / 2;
-  bool interleaved = a.rope_kind == WEFT_ROPE_INTERLEAVED;
-  words lines(mesh_.columns);
-  for (int what = 0; what < 2; ++what)
-    for (std::uint32_t column = 0; column < x.width * mesh_.columns; ++column) {
-      std::uint32_t d = column % a.head_dim, partner = column;
-      float frequency = 0;
-      if (column < x.columns && d < 2 * half) {
-        bool first = interleaved ? d % 2 == 0 : d < half;
-        std::uint32_t pair = interleaved ? d / 2 : d % half, away = interleaved ? 1 : half;
-        partner = first ? column + away : column - away;
-        frequency = direction * (first ? -1.0f : 1.0f) * static_cast<float>(weft_rope_frequency(&a, pair));
-      }
-      std::uint32_t place = partner / x.width * x.block_rows * x.width + partner % x.width;
-      lines[column / x.width].push_back(what == 0 ? place : bits_of(frequency));
+  bool backward = call.op == WEFT_OP_ROPE_BACKWARD;
+  for (turns &t : turns_)
+    if (t.tokens == x.rows && t.columns == x.columns && t.backward == backward &&
+        same_turns(t.attributes, *call.attributes)) {
+      *out_turns = &t;
+      return nullptr;
     }
+  turns made = {*call.attributes,
+                x.rows,
+                x.columns,
+                backward,
+                lay(mesh_.rows, x.columns, WEFT_I32),
+                lay(mesh_.rows, x.columns, WEFT_F32)};
+  std::swap(work, tables);
+  weft_status status = execute(weft_layer_make_rope_table(&mesh_, x.rows, x.columns, call.attributes, backward),
+                               {{"partners", &made.partners}, {"frequencies", &made.frequencies}}, {}, nullptr);
+  std::swap(work, tables);
+  WEFT_TRY(status);
+  turns_.push_back(std::move(made));
+  *out_turns = &turns_.back();
+  return nullptr;
+}
+
+weft_status lowering::rope(const lowered_call &call) {
+  const sharded &x = *call.in[0].here;
   sharded y = lay(x.rows, x.columns, mesh_.dtype);
+  turns *t = nullptr;
+  WEFT_TRY(find_turns(call, &t));
   WEFT_TRY(execute(weft_layer_make_rope(&mesh_, x.rows, x.columns),
-                   {{"x", call.in[0].here}, {"positions", call.in[1].here}, {"y", &y}}, lines, nullptr));
+                   {{"x", call.in[0].here},
+                    {"positions", call.in[1].here},
+                    {"partners", &t->partners},
+                    {"frequencies", &t->frequencies},
+                    {"y", &y}},
+                   {}, nullptr));
   *call.out[0].here = std::move(y);
   return nullptr;
 }
@@ -164,16 +188,8 @@ weft_status lowering::rope(const lowered_call &call) {
 static weft_layer_attention attention_of(const lowered_call &call, const sharded &q, const sharded &k) {
   const weft_attributes &a = *call.attributes;
   bool cached = call.op == WEFT_OP_ATTENTION_CACHED;
-  return {a.batch,
-          q.rows / a.batch,
-          k.rows / a.batch,
-          cached ? static_cast<std::uint32_t>(call.scalars->position) : 0,
-          a.kv_heads,
-          a.heads / a.kv_heads,
-          a.head_dim,
-          a.scale,
-          a.causal || cached,
-          cached};
+  return {a.batch,    q.rows / a.batch, k.rows / a.batch,   a.kv_heads, a.heads / a.kv_heads,
+          a.head_dim, a.scale,          a.causal || cached, cached};
 }
 
 weft_status lowering::attention(const lowered_call &call) {
@@ -184,7 +200,7 @@ weft_status lowering::attention(const lowered_call &call) {
   sharded o = lay(q.rows, q.columns, mesh_.dtype), lse = lay_per_token(q.rows, a.heads, WEFT_F32);
   weft_kernel *kernel = weft_layer_make_attention(&mesh_, &shape);
   if (shape.cached) {
-    WEFT_TRY(execute(kernel, {{"q", &q}, {"k", k}, {"v", v}, {"o", &o}}, {}, nullptr));
+    WEFT_TRY(execute(kernel, {{"q", &q}, {"k", k}, {"v", v}, {"position", &position_}, {"o", &o}}, {}, nullptr));
   } else {
     WEFT_TRY(execute(kernel, {{"q", &q}, {"k", k}, {"v", v}, {"o", &o}, {"lse", &lse}}, {}, nullptr));
   }
@@ -210,23 +226,18 @@ weft_status lowering::attention_backward(const lowered_call &call) {
 
 weft_status lowering::cache_write(const lowered_call &call) {
   for (int which = 0; which < 2; ++which) {
-    const sharded &from = *call.in[which].here;
-    sharded &to = *call.out[which].here;
-    std::uint32_t batch = call.attributes->batch, tokens = from.rows / batch, room = to.rows / batch;
-    std::int64_t position = static_cast<std::int64_t>(call.scalars->position);
-    WEFT_TRY(take_rows(from, to, [&](std::uint32_t row) -> std::int64_t {
-      std::int64_t t = row % room - position;
-      return t >= 0 && t < tokens ? row / room * tokens + t : -1;
-    }));
+    sharded &from = *call.in[which].here, &to = *call.out[which].here;
+    std::uint32_t batch = call.attributes->batch;
+    WEFT_TRY(take_rows(from, to, {batch, from.rows / batch, to.rows / batch, from.columns, true}));
   }
   return nullptr;
 }
 
 weft_status lowering::last_row(const lowered_call &call) {
-  const sharded &x = *call.in[0].here;
-  std::uint32_t tokens = x.rows / call.attributes->batch;
-  sharded y = lay(call.attributes->batch, x.columns, x.dtype);
-  WEFT_TRY(take_rows(x, y, [&](std::uint32_t row) -> std::int64_t { return (row + 1) * tokens - 1; }));
+  sharded &x = *call.in[0].here;
+  std::uint32_t batch = call.attributes->batch;
+  sharded y = lay(batch, x.columns, x.dtype);
+  WEFT_TRY(take_rows(x, y, {batch, x.rows / batch, 1, x.columns, false}));
   *call.out[0].here = std::move(y);
   return nullptr;
 }
@@ -244,29 +255,35 @@ weft_status lowering::loss(const lowered_call &call) {
     return nullptr;
   }
   sharded d = lay(logits->rows, logits->columns, mesh_.dtype);
-  WEFT_TRY(
-      execute(weft_layer_make_cross_entropy_backward(&mesh_, logits->rows, logits->columns, call.scalars->loss_scale),
-              {{"logits", logits}, {"targets", targets}, {"lse", call.in[2].here}, {"dlogits", &d}}, {}, nullptr));
+  WEFT_TRY(execute(
+      weft_layer_make_cross_entropy_backward(&mesh_, logits->rows, logits->columns),
+      {{"logits", logits}, {"targets", targets}, {"lse", call.in[2].here}, {"scalars", &scalars_}, {"dlogits", &d}}, {},
+      nullptr));
   *call.out[0].here = std::move(d);
   return nullptr;
 }
 
 // ---- between mesh and store
 
+static weft_layer_embed embed_of(const lowered_call &call, std::uint32_t tokens, const stored &table,
+                                 std::uint32_t columns) {
+  std::uint32_t room = 8192 / (4 * weft_layer_block(table.columns, columns));  // 8 KiB of SRAM
+  return {tokens, table.columns, table.rows, std::min(table.rows, std::max(room, 1u)), call.attributes->scale};
+}
+
+// The whole table, row by row.
 weft_status lowering::embed(const lowered_call &call) {
   const stored &table = call.in[1].edge;
-  std::vector<std::int32_t> ids(call.in[0].here->rows);
-  gather(*call.in[0].here, ids.data());
   sharded y = lay(call.in[0].here->rows, table.columns, mesh_.dtype);
+  weft_layer_embed shape = embed_of(call, y.rows, table, mesh_.columns);
   words lines(mesh_.columns);
-  for (std::uint32_t row = 0; row < y.block_rows * mesh_.rows; ++row)
+  for (std::uint32_t row = 0; row < weft_layer_block(table.rows, shape.chunk) * shape.chunk; ++row)
     for (std::uint32_t column = 0; column < y.width * mesh_.columns; ++column) {
-      bool inside = row < y.rows && column < y.columns;
-      std::size_t at = inside ? static_cast<std::size_t>(ids[row]) * table.columns + column : 0;
+      bool inside = row < table.rows && column < table.columns;
+      std::size_t at = static_cast<std::size_t>(row) * table.columns + column;
       lines[column / y.width].push_back(inside ? bits_of(table.values[at]) : 0);
     }
-  WEFT_TRY(
-      execute(weft_layer_make_embed(&mesh_, y.rows, y.columns, call.attributes->scale), {{"y", &y}}, lines, nullptr));
+  WEFT_TRY(execute(weft_layer_make_embed(&mesh_, &shape), {{"ids", call.in[0].here}, {"y", &y}}, lines, nullptr));
   *call.out[0].here = std::move(y);
   return nullptr;
 }
@@ -274,11 +291,10 @@ weft_status lowering::embed(const lowered_call &call) {
 weft_status lowering::embed_backward(const lowered_call &call) {
   const stored &table = call.out[0].edge;
   const sharded &dy = *call.in[1].here;
-  std::uint32_t room = 8192 / (4 * dy.width), chunk = std::min(table.rows, std::max(room, 1u));  // 8 KiB of SRAM
+  weft_layer_embed shape = embed_of(call, dy.rows, table, mesh_.columns);
   words lines;
-  WEFT_TRY(
-      execute(weft_layer_make_embed_backward(&mesh_, dy.rows, dy.columns, table.rows, chunk, call.attributes->scale),
-              {{"ids", call.in[0].here}, {"dy", call.in[1].here}}, {}, &lines));
+  WEFT_TRY(execute(weft_layer_make_embed_backward(&mesh_, &shape), {{"ids", call.in[0].here}, {"dy", call.in[1].here}},
+                   {}, &lines));
   std::vector<float> values(elements(table));
   for (std::uint32_t row = 0; row < table.rows; ++row)
     for (std::uint32_t column = 0; column < table.columns; ++column)
@@ -328,15 +344,12 @@ weft_status lowering::update_piece(weft_layer_update shape, const std::vector<co
   visit(in.size(), [&](std::uint32_t x, std::size_t, std::size_t o, std::uint64_t element) {
     lines[x].push_back(element < count ? bits_of(in[o][first + element]) : 0);
   });
-  sharded total = lay_per_token(mesh_.rows, 1, WEFT_F32);
-  if (shape.op == WEFT_OP_SQUARE_SUM) {
-    WEFT_TRY(execute(weft_layer_make_update(&mesh_, &shape), {{"total", &total}}, lines, nullptr));
-    std::vector<float> totals(mesh_.rows);
-    gather(total, totals.data());
-    square_sum += static_cast<double>(totals[0]);
-    return nullptr;
+  weft_kernel *kernel = weft_layer_make_update(&mesh_, &shape);
+  if (shape.op == WEFT_OP_ADD) {
+    WEFT_TRY(execute(kernel, {}, lines, &results));
+  } else {
+    WEFT_TRY(execute(kernel, {{"scalars", &scalars_}}, lines, &results));
   }
-  WEFT_TRY(execute(weft_layer_make_update(&mesh_, &shape), {}, lines, &results));
   visit(out.size(), [&](std::uint32_t x, std::size_t at, std::size_t o, std::uint64_t element) {
     if (element < count) out[o][first + element] = value_of(results[x][at]);
   });
@@ -344,23 +357,15 @@ weft_status lowering::update_piece(weft_layer_update shape, const std::vector<co
 }
 
 weft_status lowering::update(const lowered_call &call) {
-  const weft_wavelet_scalars &s = *call.scalars;
   weft_layer_update shape = {};
   shape.op = call.op;
-  shape.learning_rate = static_cast<double>(s.learning_rate);
-  shape.beta1 = static_cast<double>(s.beta1);
-  shape.beta2 = static_cast<double>(s.beta2);
-  shape.epsilon = static_cast<double>(s.epsilon);
-  shape.decay = static_cast<double>(s.decay) * static_cast<double>(call.attributes->decay);
-  shape.gradient_scale = static_cast<double>(s.gradient_scale);
-  shape.step = s.step;
+  shape.decay = static_cast<double>(call.attributes->decay);
   std::vector<const float *> in;
   std::vector<float *> out;
   std::size_t inputs = call.op == WEFT_OP_ADAMW ? 4 : call.op == WEFT_OP_SGD ? 2 : 1;
   std::size_t outputs = call.op == WEFT_OP_ADAMW ? 3 : call.op == WEFT_OP_SGD ? 1 : 0;
   for (std::size_t i = 0; i < inputs; ++i) in.push_back(call.in[i].edge.values);
   for (std::size_t i = 0; i < outputs; ++i) out.push_back(call.out[i].edge.values);
-  if (call.op == WEFT_OP_SQUARE_SUM) square_sum = 0;
   return update_piece(shape, in, out, 0, elements(call.in[0].edge));
 }
 

@@ -2,6 +2,7 @@
 // words brought to the edge, and what every step took written down.
 #include "sim/wavelet.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <exception>
@@ -43,7 +44,8 @@ class executor {
   weft_status open(const executor *caches);
   weft_status run(const weft_wavelet_feed &feed, weft_wavelet_outcome *out_outcome);
   weft_status read(const char *name, float *out, std::uint64_t count) const;
-  weft_wavelet_work work(std::uint32_t step) const { return work_[step]; }
+  weft_status next(std::int32_t *out, std::uint64_t count) const;
+  weft_wavelet_work work(std::uint32_t step) const { return step == WEFT_NONE ? between_ : work_[step]; }
   void set_watch(const weft_wavelet_watch &watch) { lower_.watch = watch; }
 
  private:
@@ -55,9 +57,16 @@ class executor {
   weft_status run_step(std::uint32_t number);
   weft_status run_call(const weft_step &step);
   weft_status load(const weft_step &step);
-  weft_status iterate(std::uint32_t iteration, double *out_loss);
-  void write_inputs(std::uint32_t iteration);
-  void write_input(const char *name, const std::int32_t *values);
+  weft_status iterate(std::uint32_t iteration);
+  weft_status check(const weft_wavelet_feed &feed) const;
+  weft_status check_ids(const weft_wavelet_feed &feed) const;
+  weft_status enter(std::uint32_t iteration);
+  weft_status open_training();
+  weft_status clip();
+  weft_status choose();
+  void bind(const char *name, const sharded &values);
+  template <class Act>
+  weft_status between(Act act);
 
   const weft_schedule &schedule_;
   weft_wavelet_store store_;
@@ -65,10 +74,13 @@ class executor {
   std::vector<sharded> on_mesh_;             // by tensor; views are in their roots
   std::vector<std::vector<float>> at_edge_;  // by tensor: weights on their way in, gradients on their way out
   std::vector<weft_wavelet_work> work_;      // by step
+  weft_wavelet_work between_{};              // of no step
   const weft_wavelet_feed *feed_ = nullptr;
   weft_wavelet_scalars scalars_{};
   std::uint32_t iteration_ = 0, tokens_ = 0;
-  double squares_ = 0;
+  std::uint32_t entered_ = WEFT_NONE;  // iteration whose tokens are on the mesh
+  sharded targets_, next_;             // next_: what the last run chose
+  bool clipped_ = false;
 };
 
 std::uint32_t executor::root(std::uint32_t index, std::uint32_t *out_column) const {
@@ -99,6 +111,7 @@ weft_status executor::open(const executor *caches) {
       on_mesh_[t] = caches->on_mesh_[o];
     }
   }
+  if (caches) next_ = caches->next_;
   for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
     if (tensor(t).residency == WEFT_INPUT && std::strcmp(tensor(t).name, "ids") == 0)
       tokens_ = static_cast<std::uint32_t>(weft_tensor_elements(&tensor(t)));
@@ -116,20 +129,14 @@ weft_status executor::fetch(std::uint32_t index, sharded &copy, operand *out_ope
   if (owner == index) return nullptr;
   copy = lower_.lay(rows_of(tensor(index)), columns_of(tensor(index)), on_mesh_[owner].dtype);
   out_operand->here = &copy;
-  std::uint32_t count = copy.columns;
-  return lower_.take_columns(on_mesh_[owner], copy, [=](std::uint32_t c) -> std::int64_t {
-    return c < count ? static_cast<std::int64_t>(c) + column : -1;
-  });
+  return lower_.take_columns(on_mesh_[owner], copy, 0, column, copy.columns);
 }
 
 weft_status executor::put_back(std::uint32_t index, const sharded &from) {
   std::uint32_t column, owner = root(index, &column);
   sharded &to = on_mesh_[owner];
   if (to.empty()) to = lower_.lay(rows_of(tensor(owner)), columns_of(tensor(owner)), from.dtype);
-  std::uint32_t count = from.columns;
-  return lower_.take_columns(from, to, [=](std::uint32_t c) -> std::int64_t {
-    return c >= column && c < column + count ? static_cast<std::int64_t>(c) - column : -1;
-  });
+  return lower_.take_columns(from, to, column, 0, from.columns);
 }
 
 weft_status executor::stored_operand(std::uint32_t index, operand *out_operand) const {
@@ -149,19 +156,14 @@ static bool at_store(weft_residency residency) {
 
 // ---- steps
 
-// The weight's words are at the edge from here on, as the run's dtype has them.
+// The weight's words are at the edge from here on; cores round them as the run's dtype has it.
 weft_status executor::load(const weft_step &step) {
   for (int i = 0; i < 2; ++i) {
     if (step.inputs[i] == WEFT_NONE || step.outputs[i] == WEFT_NONE) continue;
     operand from;
     WEFT_TRY(stored_operand(step.inputs[i], &from));
-    const weft_tensor &to = tensor(step.outputs[i]);
-    std::size_t count = static_cast<std::size_t>(from.edge.rows) * from.edge.columns;
-    std::vector<float> &words = at_edge_[step.outputs[i]];
-    std::vector<std::uint8_t> rounded(count * weft_dtype_block_bytes(to.dtype));
-    words.resize(count);
-    weft_dtype_from_f32(to.dtype, from.edge.values, rounded.data(), count);
-    weft_dtype_to_f32(to.dtype, rounded.data(), words.data(), count);
+    at_edge_[step.outputs[i]].assign(from.edge.values,
+                                     from.edge.values + static_cast<std::size_t>(from.edge.rows) * from.edge.columns);
   }
   return nullptr;
 }
@@ -203,22 +205,29 @@ weft_status executor::run_call(const weft_step &step) {
   return nullptr;
 }
 
+// Before the first update; who knows the norm of all gradients can still refuse.
+weft_status executor::clip() {
+  clipped_ = true;
+  WEFT_TRY(lower_.clip_gradients());
+  float norm = lower_.scalar(WEFT_LAYER_NORM);
+  if (std::isfinite(norm)) return nullptr;
+  return weft_error(WEFT_FAILED, "the gradients' norm is %g, so nothing was updated; is the learning rate too high?",
+                    static_cast<double>(norm));
+}
+
 weft_status executor::run_step(std::uint32_t number) {
   const weft_step &step = schedule_.steps[number];
   lower_.work = {};
   lower_.step = number;
   weft_status status = nullptr;
   bool update = step.op == WEFT_OP_ADAMW || step.op == WEFT_OP_SGD;
-  if (step.op == WEFT_OP_LOAD) {
+  if (update && !clipped_) status = clip();
+  if (status) {
+  } else if (step.op == WEFT_OP_LOAD) {
     status = load(step);
   } else if (step.op != WEFT_OP_ALL_REDUCE && !(update && feed_->skip_update)) {
-    if (update && scalars_.gradient_scale <= 0) {
-      // PyTorch's clip_grad_norm_: the small number keeps a norm of zero from dividing.
-      double scale = feed_->clip_norm > 0 ? static_cast<double>(feed_->clip_norm) / (std::sqrt(squares_) + 1e-6) : 1;
-      scalars_.gradient_scale = scale < 1 ? static_cast<float>(scale) : 1.0f;
-    }
     status = run_call(step);
-    if (step.op == WEFT_OP_SQUARE_SUM) squares_ += lower_.square_sum;
+    if (!status && step.op == WEFT_OP_CROSS_ENTROPY) status = lower_.sum_losses(on_mesh_[step.outputs[0]]);
   }
   add(work_[number], lower_.work);
   if (!status) return nullptr;
@@ -230,57 +239,121 @@ weft_status executor::run_step(std::uint32_t number) {
 
 // ---- runs
 
-void executor::write_input(const char *name, const std::int32_t *values) {
-  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t) {
-    if (tensor(t).residency != WEFT_INPUT || tensor(t).slot == WEFT_NONE || std::strcmp(tensor(t).name, name) != 0)
-      continue;
-    on_mesh_[t] = lower_.lay_per_token(static_cast<std::uint32_t>(weft_tensor_elements(&tensor(t))), 1, WEFT_I32);
-    lower_.scatter(values, on_mesh_[t]);
-  }
+template <class Act>
+weft_status executor::between(Act act) {
+  lower_.work = {};
+  lower_.step = WEFT_NONE;
+  weft_status status = act();
+  add(between_, lower_.work);
+  return status;
 }
 
-void executor::write_inputs(std::uint32_t iteration) {
+void executor::bind(const char *name, const sharded &values) {
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
+    if (tensor(t).residency == WEFT_INPUT && tensor(t).slot != WEFT_NONE && std::strcmp(tensor(t).name, name) == 0)
+      on_mesh_[t] = values;
+}
+
+// Ids, types and targets of an iteration come in; positions are counted on the mesh.
+weft_status executor::enter(std::uint32_t iteration) {
+  if (entered_ == iteration) return nullptr;
   std::size_t first = static_cast<std::size_t>(iteration) * tokens_;
-  std::uint32_t per_sequence = tokens_ / schedule_.micro_batch;
-  std::vector<std::int32_t> positions(tokens_), none(tokens_, 0);
-  for (std::uint32_t i = 0; i < tokens_; ++i)
-    positions[i] = static_cast<std::int32_t>(feed_->scalars.position + i % per_sequence);
-  write_input("ids", feed_->ids + first);
-  write_input("positions", positions.data());
-  write_input("types", feed_->types ? feed_->types + first : none.data());
-  if (feed_->targets) write_input("targets", feed_->targets + first);
+  std::vector<std::int32_t> none(tokens_, 0);
+  std::vector<const std::int32_t *> lists = {feed_->types ? feed_->types + first : none.data()};
+  if (feed_->targets) lists.push_back(feed_->targets + first);
+  if (feed_->ids) lists.push_back(feed_->ids + first);
+  std::vector<sharded> entered;
+  WEFT_TRY(between([&] {
+    return lower_.enter_tokens(feed_->scalars.position, tokens_, tokens_ / schedule_.micro_batch, lists, entered);
+  }));
+  bind("types", entered[0]);
+  bind("positions", lower_.positions);
+  bind("ids", feed_->ids ? entered.back() : next_);
+  if (feed_->targets) bind("targets", targets_ = entered[1]);
+  entered_ = iteration;
+  return nullptr;
 }
 
-weft_status executor::iterate(std::uint32_t iteration, double *out_loss) {
-  iteration_ = iteration;
-  write_inputs(iteration);
-  bool last = iteration + 1 == schedule_.iterations;
-  std::uint32_t end = last ? schedule_.step_count : schedule_.body;
-  for (std::uint32_t s = 0; s < end; ++s) {
-    WEFT_TRY(run_step(s));
-    if (schedule_.steps[s].op != WEFT_OP_CROSS_ENTROPY) continue;
-    std::vector<float> losses(tokens_);
-    lower_.gather(on_mesh_[schedule_.steps[s].outputs[0]], losses.data());
-    for (float loss : losses) *out_loss += static_cast<double>(loss);
+// The loss's scale needs the targets of all iterations before the first.
+weft_status executor::open_training() {
+  WEFT_TRY(between([&] { return lower_.open_step(feed_->scalars, feed_->clip_norm); }));
+  for (std::uint32_t i = 0; i < schedule_.iterations; ++i) {
+    WEFT_TRY(enter(i));
+    WEFT_TRY(between([&] { return lower_.count_targets(targets_); }));
   }
   return nullptr;
 }
 
+weft_status executor::iterate(std::uint32_t iteration) {
+  iteration_ = iteration;
+  WEFT_TRY(enter(iteration));
+  bool last = iteration + 1 == schedule_.iterations;
+  std::uint32_t end = last ? schedule_.step_count : schedule_.body;
+  for (std::uint32_t s = 0; s < end; ++s) WEFT_TRY(run_step(s));
+  return nullptr;
+}
+
+weft_status executor::choose() {
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t) {
+    if (std::strcmp(tensor(t).name, "logits") != 0 || on_mesh_[t].rows != schedule_.micro_batch) continue;
+    return between([&] { return lower_.choose(on_mesh_[t], next_); });
+  }
+  return weft_error(WEFT_INVALID,
+                    "no next token can be chosen: the schedule has no logits of one position per sequence");
+}
+
+weft_status executor::check_ids(const weft_wavelet_feed &feed) const {
+  std::uint64_t all = static_cast<std::uint64_t>(tokens_) * schedule_.iterations;
+  for (std::uint64_t i = 0; feed.ids && i < all; ++i)
+    if (feed.ids[i] < 0 || static_cast<std::uint32_t>(feed.ids[i]) >= schedule_.network.vocabulary)
+      return weft_error(WEFT_INVALID, "token id %d at place %llu; the vocabulary's are 0 to %u", feed.ids[i],
+                        static_cast<unsigned long long>(i), schedule_.network.vocabulary - 1);
+  return nullptr;
+}
+
+weft_status executor::check(const weft_wavelet_feed &feed) const {
+  std::uint64_t end = feed.scalars.position + tokens_ / schedule_.micro_batch, room = schedule_.network.positions;
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
+    if (tensor(t).residency == WEFT_CACHE)
+      room = std::min<std::uint64_t>(room, rows_of(tensor(t)) / schedule_.micro_batch);
+  if (end > room)
+    return weft_error(WEFT_INVALID, "position %llu: there is room for tokens at 0 to %llu",
+                      static_cast<unsigned long long>(end - 1), static_cast<unsigned long long>(room - 1));
+  if (!feed.ids && next_.rows != tokens_)
+    return weft_error(WEFT_INVALID, "no token ids, and no earlier run has chosen %u tokens", tokens_);
+  if ((!feed.ids || feed.choose) && schedule_.iterations > 1)
+    return weft_error(WEFT_INVALID, "tokens are chosen in schedules of one iteration; this one has %u",
+                      schedule_.iterations);
+  if (schedule_.run.mode == WEFT_TRAIN && !feed.targets) return weft_error(WEFT_INVALID, "training needs targets");
+  return check_ids(feed);
+}
+
 weft_status executor::run(const weft_wavelet_feed &feed, weft_wavelet_outcome *out_outcome) {
+  WEFT_TRY(check(feed));
   feed_ = &feed;
   scalars_ = feed.scalars;
-  scalars_.gradient_scale = 0;
-  squares_ = 0;
-  std::uint64_t targets = 0, all = static_cast<std::uint64_t>(tokens_) * schedule_.iterations;
-  for (std::uint64_t i = 0; feed.targets && i < all; ++i) targets += feed.targets[i] >= 0;
-  scalars_.loss_scale = targets ? static_cast<float>(1.0 / static_cast<double>(targets)) : 0;
+  clipped_ = false;
+  entered_ = WEFT_NONE;
   work_.assign(schedule_.step_count, {});
-  double loss = 0;
-  for (std::uint32_t i = 0; i < schedule_.iterations; ++i) WEFT_TRY(iterate(i, &loss));
+  between_ = lower_.tables = {};
+  bool training = schedule_.run.mode == WEFT_TRAIN;
+  if (training) WEFT_TRY(open_training());
+  for (std::uint32_t i = 0; i < schedule_.iterations; ++i) WEFT_TRY(iterate(i));
+  if (feed.choose) WEFT_TRY(choose());
+  add(between_, lower_.tables);
   *out_outcome = {};
+  out_outcome->work = between_;
   for (const weft_wavelet_work &w : work_) add(out_outcome->work, w);
-  out_outcome->loss = targets ? loss / static_cast<double>(targets) : 0;
-  out_outcome->gradient_norm = std::sqrt(squares_);
+  out_outcome->loss = training ? static_cast<double>(lower_.scalar(WEFT_LAYER_LOSS)) : 0;
+  out_outcome->gradient_norm = training ? static_cast<double>(lower_.scalar(WEFT_LAYER_NORM)) : 0;
+  return nullptr;
+}
+
+weft_status executor::next(std::int32_t *out, std::uint64_t count) const {
+  if (next_.rows != count)
+    return weft_error(WEFT_INVALID, "the last run chose %u tokens, not %llu", next_.rows,
+                      static_cast<unsigned long long>(count));
+  lower_.gather(next_, out);
   return nullptr;
 }
 
@@ -356,6 +429,17 @@ static kept layout_of(weft_op op, int input) {
 
 static stored edge_of(const weft_wavelet_matrix &m) { return {static_cast<float *>(m.data), m.rows, m.columns}; }
 
+// What earlier kernels of a run would have left.
+static weft_status prepare(lowering &lower, const weft_wavelet_scalars &scalars) {
+  std::vector<sharded> none;
+  WEFT_TRY(lower.enter_tokens(scalars.position, 1, 1, {}, none));
+  WEFT_TRY(lower.open_step(scalars, 0));
+  lower.set_scalar(WEFT_LAYER_LOSS_SCALE, scalars.loss_scale);
+  lower.set_scalar(WEFT_LAYER_GRADIENT_SCALE, scalars.gradient_scale);
+  lower.work = {};
+  return nullptr;
+}
+
 static weft_status run_op(const weft_machine &machine, weft_dtype dtype, lowered_call call,
                           const weft_wavelet_matrix *inputs, const weft_wavelet_matrix *outputs,
                           weft_wavelet_work *out_work) {
@@ -387,10 +471,11 @@ static weft_status run_op(const weft_machine &machine, weft_dtype dtype, lowered
     if (call.accumulate || call.op == WEFT_OP_CACHE_WRITE) lower.scatter(m.data, out[i]);
     call.out[i].here = &out[i];
   }
+  WEFT_TRY(prepare(lower, *call.scalars));
   WEFT_TRY(lower.run(call));
   for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i)
     if (call.out[i].here) lower.gather(out[i], outputs[i].data);
-  if (call.op == WEFT_OP_SQUARE_SUM) *static_cast<float *>(outputs[0].data) = static_cast<float>(lower.square_sum);
+  if (call.op == WEFT_OP_SQUARE_SUM) *static_cast<float *>(outputs[0].data) = lower.scalar(WEFT_LAYER_SQUARES);
   *out_work = lower.work;
   return nullptr;
 }
@@ -434,6 +519,10 @@ extern "C" weft_status weft_wavelet_run(weft_wavelet *wavelet, const weft_wavele
 
 extern "C" weft_status weft_wavelet_read(const weft_wavelet *wavelet, const char *tensor, float *out, uint64_t count) {
   return wavelet->executor.read(tensor, out, count);
+}
+
+extern "C" weft_status weft_wavelet_next(const weft_wavelet *wavelet, int32_t *out, uint64_t count) {
+  return wavelet->executor.next(out, count);
 }
 
 extern "C" weft_wavelet_work weft_wavelet_step_work(const weft_wavelet *wavelet, uint32_t step) {

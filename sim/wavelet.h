@@ -1,12 +1,13 @@
 // A schedule executed at wavelet level: every step that computes becomes kernels (compiler/kernels/layers.h) which a
 // simulated mesh (sim/mesh.h) carries out with real data, so that its results can be held against a backend's.
 //
-// What is where. Activations, caches, statistics and token ids lie in the cores' SRAM, in blocks, and stay there from
-// one kernel to the next. Parameters, gradients and optimizer state are at the store, outside the mesh: they enter
-// and leave through channels at its edge, as words in the order that each kernel documents. All arithmetic on them is
-// done by the mesh. Outside it are made: the words' order, the rows of an embedding's table that the ids ask for,
-// tables of places and rope's frequencies, and scalars of the whole step (loss scale, learning rate and bias
-// corrections, the clipping factor from the sum of squares).
+// What is where. Activations, caches, statistics, token ids and the step's scalars lie in the cores' SRAM, and stay
+// there from one kernel to the next. Parameters, gradients and optimizer state are at the store, outside the mesh: they
+// enter and leave through channels at its edge, as words in the order that each kernel documents. All arithmetic is
+// done by the mesh: rounding of weights, selection of an embedding's rows, positions, rope's frequencies, the sum of
+// losses and the number of targets, the norm of gradients and clipping, bias corrections, the choice of the next token.
+// Outside it: the words' order on their way, which kernel is next, and what enters (token ids and targets, the position
+// of the first, learning rate and the optimizer's other constants, the number of the step).
 //
 // A chunked stream is one kernel here: chunks belong to the region level (sim/sim.h). Slots are not shared: a tensor
 // keeps its SRAM; every kernel's own arrays are checked against the SRAM there is.
@@ -58,10 +59,12 @@ void weft_wavelet_destroy(weft_wavelet *wavelet);  // takes NULL
 
 // As weft_feed of runtime/session.h: ids and targets (training) of all iterations, targets -1 where there is none.
 typedef struct weft_wavelet_feed {
-  const int32_t *ids, *targets, *types;
+  const int32_t *ids;  // NULL: those that the last run chose (of this object, or of `caches` at its creation)
+  const int32_t *targets, *types;
   weft_wavelet_scalars scalars;  // loss_scale and gradient_scale are made by the run
   float clip_norm;               // 0: no clipping
   bool skip_update;              // gradients only
+  bool choose;                   // the most likely next token of every sequence is kept on the mesh
 } weft_wavelet_feed;
 
 typedef struct weft_wavelet_outcome {
@@ -70,13 +73,18 @@ typedef struct weft_wavelet_outcome {
   weft_wavelet_work work;
 } weft_wavelet_outcome;
 
-// WEFT_FAILED, WEFT_INFEASIBLE: of the step's kernel, with the step's number and name.
+// WEFT_INVALID, before anything runs: ids outside the vocabulary, positions beyond the network's or the cache's room,
+// no targets to train with, nothing chosen before. WEFT_FAILED, WEFT_INFEASIBLE: of the step's kernel, with the step's
+// number and name; gradients whose norm is not a number, before any update.
 weft_status weft_wavelet_run(weft_wavelet *wavelet, const weft_wavelet_feed *feed,
                              weft_wavelet_outcome *out_outcome) WEFT_CHECKED;
 // f32 copy of a tensor on the mesh as the last run left it: "logits", "hidden.0". WEFT_INVALID: no such tensor, or
 // `count` is not its size.
 weft_status weft_wavelet_read(const weft_wavelet *wavelet, const char *tensor, float *out, uint64_t count) WEFT_CHECKED;
+// The tokens that the last run with `choose` chose, one per sequence. WEFT_INVALID: not `count`.
+weft_status weft_wavelet_next(const weft_wavelet *wavelet, int32_t *out, uint64_t count) WEFT_CHECKED;
 // What step `step` did in the last run, all iterations together; zero for steps that only bring words to the edge.
+// WEFT_NONE: what belongs to no step (tokens, counts, rope's tables, the choice).
 weft_wavelet_work weft_wavelet_step_work(const weft_wavelet *wavelet, uint32_t step);
 
 // Of compiler/kernel.h and sim/mesh.h, for those who include them.
@@ -86,7 +94,8 @@ typedef struct weft_mesh_options weft_mesh_options;
 typedef struct weft_mesh_report weft_mesh_report;
 
 // To look at kernels as they run: `options` (observer, threads) are those of every mesh; `ended` is called after each
-// kernel, while its mesh can still be asked (weft_mesh_core, weft_mesh_link, weft_mesh_read); its error ends the run.
+// kernel, while its mesh can still be asked (weft_mesh_core, weft_mesh_link, weft_mesh_read), step being WEFT_NONE for
+// those of no step; its error ends the run.
 // Either may be NULL. What is pointed to must outlive the runs.
 typedef struct weft_wavelet_watch {
   const weft_mesh_options *options;

@@ -76,6 +76,8 @@ static void each_head(const core *c, const body *b) {
 static void find_queries(const core *c, const attention *p, const body *b) {
   const weft_layer_attention *s = p->shape;
   weft_operand first = reg(c, b->first), count = reg(c, b->count), t = reg(c, b->t);
+  uint32_t position = integer(c, "first_position");
+  if (s->cached) set(c, position, whole(c, operand_of(c, "position", WEFT_I32, 1, true, false)));
   loop(c, b->key, reg(c, b->keys));
   scalar(c, WEFT_DO_MULTIPLY, b->t, reg(c, c->me[ALONG_COLUMN]), constant((int32_t)p->key_block));
   scalar(c, WEFT_DO_ADD, b->t, t, reg(c, b->key));
@@ -83,7 +85,7 @@ static void find_queries(const core *c, const attention *p, const body *b) {
   scalar(c, WEFT_DO_MODULO, b->t, t, constant((int32_t)s->room));
   scalar(c, WEFT_DO_MULTIPLY, b->first, first, constant((int32_t)s->tokens));
   if (s->causal) {
-    scalar(c, WEFT_DO_SUBTRACT, b->t, t, constant((int32_t)s->position));
+    if (s->cached) scalar(c, WEFT_DO_SUBTRACT, b->t, t, reg(c, position));
     scalar(c, WEFT_DO_MAXIMUM, b->t, t, constant(0));
     scalar(c, WEFT_DO_MINIMUM, b->t, t, constant((int32_t)s->tokens));
   } else {

@@ -1,5 +1,6 @@
 // Programs by place, and the data flows on lines of cores that kernels of layers are made of.
 #include <stdio.h>
+#include <string.h>
 
 #include "compiler/kernels/layers_internal.h"
 
@@ -49,6 +50,20 @@ uint32_t operand_of(const core *c, const char *name, weft_dtype dtype, uint32_t 
   weft_kernel_array_at(c->kernel, c->program, array)->input = input;
   weft_kernel_array_at(c->kernel, c->program, array)->output = output;
   return array;
+}
+
+uint32_t scalars_operand(const core *c, bool input, bool output) {
+  return operand_of(c, "scalars", WEFT_F32, WEFT_LAYER_SCALARS, input, output);
+}
+
+// The array is declared once, by whoever asks first.
+weft_operand step_scalar(const core *c, const char *name, weft_layer_scalar which) {
+  const weft_program *program = &c->kernel->programs[c->program];
+  uint32_t scalars = 0, r = weft_kernel_real(c->kernel, c->program, name, 0);
+  while (scalars < program->array_count && strcmp(program->arrays[scalars].name, "scalars") != 0) ++scalars;
+  if (scalars == program->array_count) scalars = scalars_operand(c, true, false);
+  set(c, r, view(c, scalars, (int32_t)which, 0));
+  return reg(c, r);
 }
 
 void vector3(const core *c, weft_instruction_kind kind, extent n, weft_operand to, weft_operand a, weft_operand b,

@@ -7,6 +7,8 @@
 // Symbols of the library carry its prefix; generators are easier to read without it.
 #define layers_emit weft_layers_emit
 #define operand_of weft_layers_operand_of
+#define scalars_operand weft_layers_scalars_operand
+#define step_scalar weft_layers_step_scalar
 #define vector3 weft_layers_vector3
 #define vector2 weft_layers_vector2
 #define vector1 weft_layers_vector1
@@ -66,6 +68,9 @@ static inline uint32_t array_of(const core *c, const char *name, weft_dtype dtyp
   return weft_kernel_array(c->kernel, c->program, name, dtype, length);
 }
 uint32_t operand_of(const core *c, const char *name, weft_dtype dtype, uint32_t length, bool input, bool output);
+// Array "scalars" (weft_layer_scalar), and one of them in a new register; the array is an input unless declared before.
+uint32_t scalars_operand(const core *c, bool input, bool output);
+weft_operand step_scalar(const core *c, const char *name, weft_layer_scalar which);
 static inline uint32_t integer(const core *c, const char *name) {
   return weft_kernel_integer(c->kernel, c->program, name, 0, 0, 0);
 }

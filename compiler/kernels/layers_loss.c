@@ -3,7 +3,6 @@
 
 typedef struct loss {
   uint32_t tokens, vocabulary, token_block, block;
-  float scale;
   reduce across;
 } loss;
 
@@ -73,6 +72,7 @@ static void emit_backward(core *c, const void *what) {
   body b = begin(c, p, false);
   uint32_t d = operand_of(c, "dlogits", c->dtype, p->token_block * p->block, false, true);
   uint32_t t = array_of(c, "t", WEFT_F32, p->block);
+  weft_operand scale = step_scalar(c, "scale", WEFT_LAYER_LOSS_SCALE);
   loop(c, b.row, reg(c, b.rows));
   weft_operand all = whole(c, t), hit = one_of(c, t, b.target);
   vector2(c, WEFT_DO_SUBTRACT, by(b.width), all, row_of(c, b.logits, b.row, p->block), one_of(c, b.lse, b.row));
@@ -85,7 +85,7 @@ static void emit_backward(core *c, const void *what) {
   when(c, reg(c, b.target), WEFT_LESS, constant(0));
   vector1(c, WEFT_DO_MOVE, by(b.width), all, weft_f32(0));
   end(c);
-  vector2(c, WEFT_DO_MULTIPLY, by(b.width), row_of(c, d, b.row, p->block), all, weft_f32(p->scale));
+  vector2(c, WEFT_DO_MULTIPLY, by(b.width), row_of(c, d, b.row, p->block), all, scale);
   end(c);
 }
 
@@ -105,11 +105,9 @@ weft_kernel *weft_layer_make_cross_entropy(const weft_layer_mesh *mesh, uint32_t
   return kernel;
 }
 
-weft_kernel *weft_layer_make_cross_entropy_backward(const weft_layer_mesh *mesh, uint32_t tokens, uint32_t vocabulary,
-                                                    float loss_scale) {
+weft_kernel *weft_layer_make_cross_entropy_backward(const weft_layer_mesh *mesh, uint32_t tokens, uint32_t vocabulary) {
   weft_kernel *kernel = weft_kernel_create("cross_entropy_backward", mesh->columns, mesh->rows);
   loss p = measure(mesh, tokens, vocabulary);
-  p.scale = loss_scale;
   layers_emit(kernel, mesh->dtype, emit_backward, &p);
   return kernel;
 }

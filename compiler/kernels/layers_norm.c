@@ -19,7 +19,7 @@ static body begin(const core *c, const norm *p, bool made) {
             .width = share(c, "width", ALONG_ROW, p->shape->columns, p->block),
             .row = integer(c, "row")};
   b.stats = operand_of(c, "stats", WEFT_F32, p->token_block * (p->shape->centred ? 2 : 1), !made, made);
-  b.w = array_of(c, "w", WEFT_F32, p->block);
+  b.w = array_of(c, "w", c->dtype, p->block);
   vector1(c, WEFT_DO_MOVE, fixed(p->block), whole(c, b.w), weft_receive(p->weights, WEFT_F32));
   return b;
 }
@@ -48,7 +48,7 @@ static void emit_forward(core *c, const void *what) {
   body b = begin(c, p, true);
   uint32_t x = operand_of(c, "x", c->dtype, size, true, false), y = operand_of(c, "y", c->dtype, size, false, true);
   uint32_t from = array_of(c, "difference", WEFT_F32, size), sums = array_of(c, "sums", WEFT_F32, p->token_block);
-  uint32_t bias = p->shape->bias ? array_of(c, "b", WEFT_F32, p->block) : WEFT_NOTHING;
+  uint32_t bias = p->shape->bias ? array_of(c, "b", c->dtype, p->block) : WEFT_NOTHING;
   if (p->shape->bias) vector1(c, WEFT_DO_MOVE, fixed(p->block), whole(c, bias), weft_receive(p->weights, WEFT_F32));
   extent tokens = fixed(p->token_block);
   weft_operand average = weft_f32(1 / (float)p->shape->columns);

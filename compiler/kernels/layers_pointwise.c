@@ -1,5 +1,4 @@
-// Element by element: activations, gates, sums of two, and their gradients; and rotary positions, whose pairs may lie
-// in different columns of cores.
+// Element by element: activations, gates, sums of two, and their gradients.
 #include <math.h>
 
 #include "compiler/kernels/layers_internal.h"
@@ -201,57 +200,5 @@ weft_kernel *weft_layer_make_pointwise(const weft_layer_mesh *mesh, weft_op op, 
                  .token_block = weft_layer_block(tokens, mesh->rows),
                  .block = weft_layer_block(columns, mesh->columns)};
   layers_emit(kernel, mesh->dtype, emit_pointwise, &p);
-  return kernel;
-}
-
-// ---- rope: y = x cos(position f) + partner sin(position f), f negative for a pair's first dimension
-
-typedef struct rope {
-  uint32_t tokens, columns, token_block, block, mesh_columns;
-  uint32_t tables;  // colour
-  gather across;
-} rope;
-
-static void emit_rope(core *c, const void *what) {
-  const rope *p = what;
-  uint32_t size = p->token_block * p->block;
-  int32_t per = (int32_t)p->block;
-  uint32_t x = operand_of(c, "x", c->dtype, size, true, false), y = operand_of(c, "y", c->dtype, size, false, true);
-  uint32_t positions = operand_of(c, "positions", WEFT_I32, p->token_block, true, false);
-  uint32_t all = array_of(c, "all", c->dtype, size * p->mesh_columns);
-  uint32_t partners = array_of(c, "partners", WEFT_I32, p->block);
-  uint32_t frequencies = array_of(c, "frequencies", WEFT_F32, p->block);
-  uint32_t when_at = array_of(c, "position", WEFT_F32, p->token_block),
-           angle = array_of(c, "angle", WEFT_F32, p->token_block);
-  uint32_t t = array_of(c, "t", WEFT_F32, p->token_block), sum = array_of(c, "sum", WEFT_F32, p->token_block);
-  extent rows = by(share(c, "tokens", ALONG_COLUMN, p->tokens, p->token_block));
-  uint32_t width = share(c, "width", ALONG_ROW, p->columns, p->block), i = integer(c, "i");
-  uint32_t partner = integer(c, "partner");
-  gather_all(c, &p->across, size, x, all);
-  vector1(c, WEFT_DO_MOVE, fixed(p->block), whole(c, partners), weft_receive(p->tables, WEFT_I32));
-  vector1(c, WEFT_DO_MOVE, fixed(p->block), whole(c, frequencies), weft_receive(p->tables, WEFT_F32));
-  vector1(c, WEFT_DO_MOVE, rows, whole(c, when_at), whole(c, positions));
-  loop(c, i, reg(c, width));
-  set(c, partner, one_of(c, partners, i));
-  vector2(c, WEFT_DO_MULTIPLY, rows, whole(c, angle), whole(c, when_at), one_of(c, frequencies, i));
-  vector1(c, WEFT_DO_COSINE, rows, whole(c, t), whole(c, angle));
-  vector2(c, WEFT_DO_MULTIPLY, rows, whole(c, sum), whole(c, t), weft_moved(view(c, x, 0, per), i, 1));
-  vector1(c, WEFT_DO_SINE, rows, whole(c, t), whole(c, angle));
-  vector3(c, WEFT_DO_FMA, rows, weft_moved(view(c, y, 0, per), i, 1), whole(c, t),
-          weft_moved(view(c, all, 0, per), partner, 1), whole(c, sum));
-  end(c);
-}
-
-weft_kernel *weft_layer_make_rope(const weft_layer_mesh *mesh, uint32_t tokens, uint32_t columns) {
-  weft_kernel *kernel = weft_kernel_create("rope", mesh->columns, mesh->rows);
-  rope p = {.tokens = tokens,
-            .columns = columns,
-            .token_block = weft_layer_block(tokens, mesh->rows),
-            .block = weft_layer_block(columns, mesh->columns),
-            .mesh_columns = mesh->columns};
-  colours taken = {0};
-  p.tables = stream_open(kernel, &taken, ALONG_COLUMN, 2 * (uint64_t)p.block);
-  p.across = gather_open(kernel, &taken, ALONG_ROW);
-  layers_emit(kernel, mesh->dtype, emit_rope, &p);
   return kernel;
 }

@@ -61,10 +61,10 @@ static void emit_product(core *c, const void *what) {
   const product *p = what;
   uint32_t x = operand_of(c, "x", c->dtype, p->token_block * p->in_block, true, false);
   uint32_t y = operand_of(c, "y", c->dtype, p->token_block * p->out_block, p->shape->accumulate, true);
-  uint32_t even = array_of(c, "weights_even", WEFT_F32, p->in_block * p->out_block);
-  uint32_t odd = array_of(c, "weights_odd", WEFT_F32, p->in_block * p->out_block);
+  uint32_t even = array_of(c, "weights_even", c->dtype, p->in_block * p->out_block);
+  uint32_t odd = array_of(c, "weights_odd", c->dtype, p->in_block * p->out_block);
   uint32_t part = array_of(c, "part", WEFT_F32, p->token_block * p->out_block);
-  uint32_t bias = p->shape->bias ? array_of(c, "bias", WEFT_F32, p->out_block) : WEFT_NOTHING;
+  uint32_t bias = p->shape->bias ? array_of(c, "bias", c->dtype, p->out_block) : WEFT_NOTHING;
   uint32_t rows = share(c, "tokens", ALONG_COLUMN, p->shape->tokens, p->token_block);
   extent n = by(times(c, "values", rows, p->out_block));
   uint32_t turn = integer(c, "turn"), k = integer(c, "k"), me = c->me[ALONG_ROW];

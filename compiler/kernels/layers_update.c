@@ -1,6 +1,4 @@
 // Optimizers, and sums at the store, on blocks that pass through the mesh: in at the north, out at the south.
-#include <math.h>
-
 #include "compiler/kernels/layers_internal.h"
 
 typedef struct update {
@@ -25,34 +23,47 @@ static void calculate(const body *b, weft_instruction_kind kind, weft_operand to
 }
 
 // See runtime/ref/store.c: with g = scale * gradient, m' = beta1 m + (1 - beta1) g, v' = beta2 v + (1 - beta2) g^2,
-// p' = (1 - rate * decay) p - rate * (m' / c1) / (sqrt(v' / c2) + epsilon).
+// p' = (1 - rate * decay) p - rate * (m' / c1) / (sqrt(v' / c2) + epsilon); rate / c1 and 1 / c2 are the step's.
 static void emit_adamw(const body *b, const weft_layer_update *s) {
   const core *c = b->c;
-  double correct1 = 1 - pow(s->beta1, (double)s->step), correct2 = 1 - pow(s->beta2, (double)s->step);
   weft_operand p = operand(b, b->in, 0), g = operand(b, b->in, 1), m = operand(b, b->in, 2), v = operand(b, b->in, 3);
   weft_operand new_p = operand(b, b->out, 0), new_m = operand(b, b->out, 1), new_v = operand(b, b->out, 2);
-  weft_operand t = whole(c, b->t), u = whole(c, b->u);
-  if (s->gradient_scale != 1) calculate(b, WEFT_DO_MULTIPLY, g, g, weft_f32((float)s->gradient_scale));
-  calculate(b, WEFT_DO_MULTIPLY, t, g, weft_f32((float)(1 - s->beta1)));
-  vector3(c, WEFT_DO_FMA, b->n, new_m, m, weft_f32((float)s->beta1), t);
+  weft_operand t = whole(c, b->t), u = whole(c, b->u), rate = step_scalar(c, "rate", WEFT_LAYER_RATE);
+  weft_operand beta1 = step_scalar(c, "beta1", WEFT_LAYER_BETA1), beta2 = step_scalar(c, "beta2", WEFT_LAYER_BETA2);
+  weft_operand rest1 = reg(c, weft_kernel_real(c->kernel, c->program, "rest1", 0));
+  weft_operand rest2 = reg(c, weft_kernel_real(c->kernel, c->program, "rest2", 0));
+  weft_operand kept = reg(c, weft_kernel_real(c->kernel, c->program, "kept", 0));
+  vector2(c, WEFT_DO_SUBTRACT, fixed(1), rest1, weft_f32(1), beta1);
+  vector2(c, WEFT_DO_SUBTRACT, fixed(1), rest2, weft_f32(1), beta2);
+  vector2(c, WEFT_DO_MULTIPLY, fixed(1), kept, rate, step_scalar(c, "decay", WEFT_LAYER_DECAY));
+  vector3(c, WEFT_DO_FMA, fixed(1), kept, kept, weft_f32(-(float)s->decay), weft_f32(1));
+  calculate(b, WEFT_DO_MULTIPLY, g, g, step_scalar(c, "gradient_scale", WEFT_LAYER_GRADIENT_SCALE));
+  calculate(b, WEFT_DO_MULTIPLY, t, g, rest1);
+  vector3(c, WEFT_DO_FMA, b->n, new_m, m, beta1, t);
   calculate(b, WEFT_DO_MULTIPLY, t, g, g);
-  calculate(b, WEFT_DO_MULTIPLY, t, t, weft_f32((float)(1 - s->beta2)));
-  vector3(c, WEFT_DO_FMA, b->n, new_v, v, weft_f32((float)s->beta2), t);
-  calculate(b, WEFT_DO_MULTIPLY, t, new_v, weft_f32((float)(1 / correct2)));
+  calculate(b, WEFT_DO_MULTIPLY, t, t, rest2);
+  vector3(c, WEFT_DO_FMA, b->n, new_v, v, beta2, t);
+  calculate(b, WEFT_DO_MULTIPLY, t, new_v, step_scalar(c, "correct2", WEFT_LAYER_CORRECT2));
   vector1(c, WEFT_DO_SQRT, b->n, t, t);
-  calculate(b, WEFT_DO_ADD, t, t, weft_f32((float)s->epsilon));
-  calculate(b, WEFT_DO_MULTIPLY, u, new_m, weft_f32((float)(-s->learning_rate / correct1)));
+  calculate(b, WEFT_DO_ADD, t, t, step_scalar(c, "epsilon", WEFT_LAYER_EPSILON));
+  calculate(b, WEFT_DO_MULTIPLY, u, new_m, step_scalar(c, "step_size", WEFT_LAYER_STEP_SIZE));
   calculate(b, WEFT_DO_DIVIDE, t, u, t);
-  vector3(c, WEFT_DO_FMA, b->n, new_p, p, weft_f32((float)(1 - s->learning_rate * s->decay)), t);
+  vector3(c, WEFT_DO_FMA, b->n, new_p, p, kept, t);
+}
+
+static void emit_sgd(const body *b) {
+  const core *c = b->c;
+  weft_operand rate = step_scalar(c, "rate", WEFT_LAYER_RATE);
+  vector2(c, WEFT_DO_MULTIPLY, fixed(1), rate, rate, step_scalar(c, "gradient_scale", WEFT_LAYER_GRADIENT_SCALE));
+  vector1(c, WEFT_DO_NEGATE, fixed(1), rate, rate);
+  vector3(c, WEFT_DO_FMA, b->n, operand(b, b->out, 0), operand(b, b->in, 1), rate, operand(b, b->in, 0));
 }
 
 static void emit_arithmetic(const body *b, const weft_layer_update *s) {
   weft_operand first = operand(b, b->in, 0), second = operand(b, b->in, 1), out = operand(b, b->out, 0);
   switch (s->op) {
     case WEFT_OP_ADAMW: emit_adamw(b, s); break;
-    case WEFT_OP_SGD:
-      vector3(b->c, WEFT_DO_FMA, b->n, out, second, weft_f32((float)(-s->learning_rate * s->gradient_scale)), first);
-      break;
+    case WEFT_OP_SGD: emit_sgd(b); break;
     default: calculate(b, WEFT_DO_ADD, out, first, second); break;
   }
 }
@@ -74,11 +85,13 @@ static void emit_update(core *c, const void *what) {
     relay(c, chain_out(c, &p->in), chain_in(c, &p->in), words, p->ins * each);
   }
   if (p->shape->op == WEFT_OP_SQUARE_SUM) {
-    uint32_t total = operand_of(c, "total", WEFT_F32, 1, false, true);
+    uint32_t scalars = scalars_operand(c, true, true), total = array_of(c, "total", WEFT_F32, 1);
+    weft_operand squares = view(c, scalars, WEFT_LAYER_SQUARES, 0);
     clear(c, total, 1);
     vector2(c, WEFT_DO_DOT, b.n, whole(c, total), whole(c, b.in), whole(c, b.in));
     reduce_all(c, &p->across, WEFT_DO_ADD, fixed(1), whole(c, total));
     reduce_all(c, &p->down, WEFT_DO_ADD, fixed(1), whole(c, total));
+    vector2(c, WEFT_DO_ADD, fixed(1), squares, squares, whole(c, total));
     return;
   }
   b.out = array_of(c, "out", WEFT_F32, p->outs * each);

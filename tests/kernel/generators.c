@@ -86,28 +86,32 @@ static void layers_go_round(void **state) {
     const weft_layer_norm norm = {.tokens = 10, .columns = 7, .epsilon = 1e-5f, .centred = true, .bias = true};
     const weft_layer_attention attention = {
         .batch = 2, .tokens = 5, .room = 5, .kv_heads = 2, .lanes = 2, .head_dim = 4, .scale = 0.5f, .causal = true};
-    const weft_layer_update update = {.op = WEFT_OP_ADAMW,
-                                      .each = 20,
-                                      .learning_rate = 1e-3,
-                                      .beta1 = 0.9,
-                                      .beta2 = 0.95,
-                                      .epsilon = 1e-8,
-                                      .decay = 0.1,
-                                      .gradient_scale = 1,
-                                      .step = 3};
+    const weft_layer_update update = {.op = WEFT_OP_ADAMW, .each = 20, .decay = 1};
+    const weft_layer_columns columns = {
+        .tokens = 10, .from = 16, .width = 6, .order = WEFT_LAYER_TO_LANES, .kv_heads = 2, .lanes = 2, .head_dim = 4};
+    const weft_layer_rows rows = {.batch = 2, .tokens = 5, .room = 7, .columns = 7, .cached = true};
+    const weft_layer_embed embed = {.tokens = 10, .columns = 7, .vocabulary = 13, .chunk = 4, .scale = 2};
+    const weft_attributes turned = {.head_dim = 4, .rotary_dim = 4, .rope_theta = 10000, .rope_kind = WEFT_ROPE_HALF};
     goes_round("product", weft_layer_make_product(&mesh, &product));
     goes_round("weight gradient", weft_layer_make_weight_gradient(&mesh, &product));
     goes_round("norm", weft_layer_make_norm(&mesh, &norm));
     goes_round("norm backward", weft_layer_make_norm_backward(&mesh, &norm));
+    goes_round("rope table", weft_layer_make_rope_table(&mesh, 10, 8, &turned, true));
+    goes_round("tokens", weft_layer_make_tokens(&mesh, 10, 5, 2));
+    goes_round("greatest", weft_layer_make_greatest(&mesh, 10, 11));
+    goes_round("opening", weft_layer_make_opening(&mesh));
+    goes_round("target count", weft_layer_make_target_count(&mesh, 10));
+    goes_round("loss sum", weft_layer_make_loss_sum(&mesh, 10));
+    goes_round("clipping", weft_layer_make_clipping(&mesh));
     goes_round("rope", weft_layer_make_rope(&mesh, 10, 8));
     goes_round("attention", weft_layer_make_attention(&mesh, &attention));
     goes_round("attention backward", weft_layer_make_attention_backward(&mesh, &attention));
     goes_round("loss", weft_layer_make_cross_entropy(&mesh, 10, 11));
-    goes_round("loss backward", weft_layer_make_cross_entropy_backward(&mesh, 10, 11, 0.1f));
-    goes_round("take columns", weft_layer_make_take_columns(&mesh, 10, 7, 5));
-    goes_round("take rows", weft_layer_make_take_rows(&mesh, 10, 6, 7));
-    goes_round("embed", weft_layer_make_embed(&mesh, 10, 7, 1));
-    goes_round("embed backward", weft_layer_make_embed_backward(&mesh, 10, 7, 13, 4, 1));
+    goes_round("loss backward", weft_layer_make_cross_entropy_backward(&mesh, 10, 11));
+    goes_round("take columns", weft_layer_make_take_columns(&mesh, &columns));
+    goes_round("take rows", weft_layer_make_take_rows(&mesh, &rows));
+    goes_round("embed", weft_layer_make_embed(&mesh, &embed));
+    goes_round("embed backward", weft_layer_make_embed_backward(&mesh, &embed));
     goes_round("update", weft_layer_make_update(&mesh, &update));
     goes_round("gelu", weft_layer_make_pointwise(&mesh, WEFT_OP_ACTIVATION, WEFT_GELU_TANH, 10, 7));
   }

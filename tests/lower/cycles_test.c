@@ -36,7 +36,7 @@ static double norm_cycles(const layer_case *c) {
 
 static double rope_cycles(const layer_case *c) {
   double width = block(c->in, c->columns), n = block(c->tokens, c->rows) * width;
-  return 123 * n + 2.02 * c->columns * n + 48.8 * width + 4.16 * c->columns;
+  return 123 * n + 2.02 * c->columns * n + 46.8 * width + 4.16 * c->columns;
 }
 
 static double silu_cycles(const layer_case *c) {
@@ -50,7 +50,7 @@ static double loss_cycles(const layer_case *c) {
 
 static double adamw_cycles(const layer_case *c) {
   double each = block(c->in * c->out, c->columns * c->rows);
-  return 173 * each + 6.98 * c->rows * each + 15.3 * c->rows;
+  return 173.8 * each + 6.98 * c->rows * each + 15.3 * c->rows;
 }
 
 enum { HEADS = 4, HEAD_DIM = 16 };
