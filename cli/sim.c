@@ -45,26 +45,30 @@ static weft_status sim(const char *path, const char *trace, double tokens, weft_
   return status;
 }
 
-static weft_status sim_wavelet(const char *path, weft_cli_observe *observe, bool json) {
+static weft_status sim_wavelet(const char *path, weft_cli_observe *observe,
+                               const weft_cli_sim_wavelet_options *options) {
   weft_schedule *schedule = NULL;
   WEFT_TRY(weft_schedule_read(path, &schedule));
-  weft_status status = weft_cli_sim_wavelet(schedule, observe, json);
+  weft_status status = weft_cli_sim_wavelet(schedule, observe, options);
   weft_schedule_destroy(schedule);
   return status;
 }
 
-static weft_status choose(const char *path, const char *level, weft_cli_observe *observe, double tokens, bool json) {
+static weft_status choose(const char *path, const char *level, weft_cli_observe *observe, double tokens,
+                          const weft_cli_sim_wavelet_options *wavelet) {
   if (level && strcmp(level, "region") != 0 && strcmp(level, "wavelet") != 0)
     return weft_error(WEFT_INVALID, "--level %s: expected region or wavelet", level);
   if (!(tokens >= 0)) return weft_error(WEFT_INVALID, "--tokens %g: a number of tokens is not negative", tokens);
   if (level && strcmp(level, "wavelet") == 0) {
     if (tokens > 0) return weft_error(WEFT_INVALID, "--tokens is for --level region");
-    return sim_wavelet(path, observe, json);
+    return sim_wavelet(path, observe, wavelet);
   }
   if (weft_cli_observe_wanted(observe))
     return weft_error(WEFT_INVALID,
                       "heat maps, links, cores, waves and rectangles are of single cores: they need --level wavelet");
-  return sim(path, observe->trace, tokens, json ? WEFT_TABLE_JSON : WEFT_TABLE_TEXT);
+  if (wavelet->decode >= 0 || wavelet->prompt >= 0)
+    return weft_error(WEFT_INVALID, "--decode and --prompt need --level wavelet");
+  return sim(path, observe->trace, tokens, wavelet->json ? WEFT_TABLE_JSON : WEFT_TABLE_TEXT);
 }
 
 static weft_status run(int argc, const char **argv) {
@@ -72,12 +76,17 @@ static weft_status run(int argc, const char **argv) {
   char *level = NULL;
   double tokens = 0;
   int json = 0;
+  weft_cli_sim_wavelet_options wavelet = {.decode = -1, .prompt = -1};
   struct poptOption table[] = {
       {"trace", 't', POPT_ARG_STRING, &observe.trace, 0,
        "write the predicted trace for Perfetto (gzip if it ends in .gz)", "T.pftrace"},
       {"level", 'l', POPT_ARG_STRING, &level, 0,
        "region (default) or wavelet: every core and wavelet of a small mesh, with data", "LEVEL"},
       {"tokens", 'n', POPT_ARG_DOUBLE, &tokens, 0, "also print the days for this many tokens (257e9)", "N"},
+      {"decode", 0, POPT_ARG_LONGLONG, &wavelet.decode, 0,
+       "wavelet level, schedule of mode decode: tokens to decode one after the other (default 1)", "N"},
+      {"prompt", 0, POPT_ARG_LONGLONG, &wavelet.prompt, 0,
+       "likewise: tokens in the KV cache before (default: so many that the last one fills it)", "N"},
       {"json", 'j', POPT_ARG_NONE, &json, 0, "for programs", NULL},
       WEFT_CLI_OBSERVE_OPTIONS(observe),
       POPT_TABLEEND};
@@ -90,7 +99,8 @@ static weft_status run(int argc, const char **argv) {
                               .positional_min = 1,
                               .positional_max = 1};
   weft_status status = weft_cli_parse(&options, argc, argv);
-  if (!status && !options.helped) status = choose(options.positional[0], level, &observe, tokens, json != 0);
+  wavelet.json = json != 0;
+  if (!status && !options.helped) status = choose(options.positional[0], level, &observe, tokens, &wavelet);
   weft_cli_finish(&options);
   weft_cli_observe_finish(&observe);
   free(level);
