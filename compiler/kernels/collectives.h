@@ -26,17 +26,17 @@
 //   auto        of the trees of least energy e(P, d) for each depth d the one that ends first (see weft_reduce_bound):
 //               the published auto-generated reduce
 //   best        the tree that ends first of all, by dynamic programming over completion times:
-//                 c(1) = 0; c(r) = min over k of max(c(r - k) + gap, s(k) + r - k + 5) + B, s(1) = 0, s(k) = c(k) - B;
+//                 c(1) = 0; c(r) = min over k of max(c(r - k), s(k) + r - k + 5) + B, s(1) = 0, s(k) = c(k) - B;
 //               the last child is a subtree of the last k cores
-// In a star no core but the root adds. So that short vectors do not pay for a switch each, heads (children of the root)
-// may gather the vectors of the cores behind them in memory and send all in one stream; how many is chosen by P and B,
-// and for long vectors every core is its own head.
+// In a star no core but the root adds, and the vectors enter it one behind the other without a gap.
 //
 // Colours: cores send on colour (depth in the tree) mod 2, and so take on the other: two colours per direction. Where
 // words for farther parents have to pass a core on the same colour afterwards, the core's router changes from "ramp to
-// parent" to "from behind to parent" by a control wavelet that the core sends behind its vector; the router of a
-// parent, from "from behind to ramp", by one of its last child's. Rows use colours 0 and 1, columns 2 and 3, broadcasts
-// 4 (2 on a line): at most 3 in 1D and 5 in 2D. A ring uses 0, 1, 2.
+// parent" to "from behind to parent": the send of the vector advances it (weft_operand.advance). The router of a parent
+// changes from "from behind to ramp" by a control wavelet that its last child sends behind the vector, and which moves
+// the child's own on its way. The published programs do the same (spcl/spatial-collectives, modules/star.csl and
+// tree.csl). Rows use colours 0 and 1, columns 2 and 3, broadcasts 4 (2 on a line): at most 3 in 1D and 5 in 2D. A ring
+// uses 0, 1, 2.
 //
 // Cycles. The published model ("Near-Optimal Wafer-Scale Reduce", HPDC 2024, arXiv 2404.15888), with ramp T_R = 2 and
 // one cycle per hop; a stage costs 2 T_R + 1 = 5 beside its hops:
@@ -47,7 +47,7 @@
 //   two-phase   2 B + P - 1 + 5 ((S - 1) + (P / S - 1))
 //   ring        2 (P - 1) B / P + 4 P - 6 + 10 (P - 1)
 // weft_tree_cycles is ours: it follows the pipelined streams through any tree and is what the kernels really take,
-// within a few cycles for start-up and control wavelets.
+// within one cycle, and six where words wait for control wavelets.
 //
 // All functions are pure and may be called from any thread. Kernels are the caller's (weft_kernel_destroy), not yet
 // checked.

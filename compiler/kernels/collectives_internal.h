@@ -11,12 +11,6 @@ weft_operand weft_collective_send(const weft_collective *what, uint32_t colour);
 // Routes of a broadcast from the root over the whole mesh.
 void weft_broadcast_routes(weft_kernel *kernel, const weft_collective *what, uint32_t colour);
 
-// A star's line of `cores`: a head's parent is the root, the others' their head. The head stores what its segment sends
-// and then sends it on; it is chosen by dynamic programming over the cores that the root has heard of, so that the root
-// never waits longer than it must: a segment of g cores is ready after (g - 1) (B + gap) cycles and takes g B at the
-// root.
-void weft_star_heads(uint32_t cores, uint32_t words, uint32_t *out_parents);
-
 // Array "data" of all `elements`, input and output; task "main" at the start. Returns the array.
 uint32_t weft_collective_begin(weft_kernel *kernel, uint32_t program, weft_dtype dtype, uint32_t elements);
 

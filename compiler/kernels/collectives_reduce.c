@@ -12,9 +12,8 @@ enum { NO_COLOUR = 0xff, BROADCAST_ON_LINE = 2, BROADCAST_ON_MESH = 4 };
 typedef struct role {
   uint8_t takes[2];       // colour of the children in each arm, or NO_COLOUR; only a root has two arms
   uint8_t gives;          // colour towards the parent, or NO_COLOUR
-  uint8_t frees_own;      // then moves its own router's switch, for words of others
+  uint8_t frees_own;      // then its own router lets words of others pass
   uint32_t children[2];   // to add
-  uint32_t gathers;       // vectors to store and send on
   uint32_t frees_parent;  // hops to the parent whose switch it moves, 0: not
 } role;
 
@@ -25,7 +24,7 @@ typedef struct part {
 } part;
 
 static const weft_operand absent = {.kind = WEFT_ABSENT, .offset_register = WEFT_NOTHING};
-static const role no_role = {{NO_COLOUR, NO_COLOUR}, NO_COLOUR, 0, {0, 0}, 0, 0};
+static const role no_role = {{NO_COLOUR, NO_COLOUR}, NO_COLOUR, 0, {0, 0}, 0};
 
 // Cores of one arm, from the root (number 0) outwards: where they are, and their ports to both neighbours.
 typedef struct arm {
@@ -95,11 +94,10 @@ typedef struct node {
 
 static node *grow_tree(const weft_collective *what, const arm *a) {
   uint32_t *parents = weft_allocate_array(a->count, sizeof *parents);
-  if (what->pattern == WEFT_REDUCE_STAR)
-    weft_star_heads(a->count, what->words, parents);
-  else
-    weft_reduce_parents(what, a->count, parents);
+  weft_reduce_parents(what, a->count, parents);
   node *nodes = weft_allocate_array(a->count, sizeof *nodes);
+  // Per core and colour: how many edges more pass it than its neighbour nearer to the root.
+  int32_t(*more)[2] = weft_allocate_array(a->count, sizeof *more);
   nodes[0].colour = (uint8_t)(a->first_colour ^ 1);
   for (uint32_t i = 1; i < a->count; ++i) {
     node *parent = &nodes[parents[i]];
@@ -107,9 +105,16 @@ static node *grow_tree(const weft_collective *what, const arm *a) {
     nodes[i].colour = parent->colour ^ 1;
     parent->last_child = i;
     ++parent->children;
-    for (uint32_t between = parents[i] + 1; between < i; ++between)
-      nodes[between].passing = (uint8_t)(nodes[between].passing | 1u << (nodes[i].colour & 1));
+    ++more[parents[i] + 1][nodes[i].colour & 1];
+    --more[i][nodes[i].colour & 1];
   }
+  int32_t edges[2] = {0, 0};
+  for (uint32_t i = 1; i < a->count; ++i)
+    for (uint32_t side = 0; side < 2; ++side) {
+      edges[side] += more[i][side];
+      if (edges[side] > 0) nodes[i].passing = (uint8_t)(nodes[i].passing | 1u << side);
+    }
+  free(more);
   free(parents);
   return nodes;
 }
@@ -132,14 +137,11 @@ static void route_core(weft_kernel *kernel, const arm *a, const node *nodes, uin
   }
 }
 
-static void give_role(const weft_collective *what, const arm *a, const node *nodes, uint32_t i, uint32_t side,
-                      role *r) {
+static void give_role(const node *nodes, uint32_t i, uint32_t side, role *r) {
   const node *n = &nodes[i];
   if (n->children > 0) {
-    bool star = what->pattern == WEFT_REDUCE_STAR;
     r->takes[side] = n->colour ^ 1;
-    r->children[side] = !star ? n->children : i == 0 ? a->count - 1 : 0;
-    r->gathers = star && i > 0 ? n->children : 0;
+    r->children[side] = n->children;
   }
   if (i == 0) return;
   r->gives = n->colour;
@@ -161,7 +163,7 @@ static role *reduce_line(weft_kernel *kernel, const weft_collective *what, uint3
     for (uint32_t i = 0; i < a.count; ++i) {
       route_core(kernel, &a, nodes, i);
       // Only the root uses both arms; the others' single one comes first, so that equal roles are equal.
-      give_role(what, &a, nodes, i, i == 0 ? side : 0, &roles[side == 0 ? root + i : root - i]);
+      give_role(nodes, i, i == 0 ? side : 0, &roles[side == 0 ? root + i : root - i]);
     }
     free(nodes);
     arm_destroy(&a);
@@ -191,17 +193,6 @@ static void move_switches(builder *b, uint32_t program, uint8_t colour, uint32_t
                   weft_i32((int32_t)count), absent);
 }
 
-// Sends its own vector while it stores those of its segment, then sends these.
-static void pass_gathered(builder *b, uint32_t program, weft_operand own, weft_operand out, const role *r) {
-  uint32_t each = weft_collective_elements(b->what), elements = r->gathers * each;
-  weft_emit1(b->kernel, program, WEFT_DO_MOVE, each, out, own)->microthread = 0;
-  uint32_t gathered = weft_kernel_array(b->kernel, program, "gathered", b->what->dtype, elements);
-  weft_operand all = weft_all(b->kernel, program, gathered);
-  (void)weft_emit1(b->kernel, program, WEFT_DO_MOVE, elements, all, weft_collective_receive(b->what, r->takes[0]));
-  weft_emit(b->kernel, program, WEFT_DO_WAIT, 1, absent, absent, absent, absent)->microthread = 0;
-  (void)weft_emit1(b->kernel, program, WEFT_DO_MOVE, elements, out, all);
-}
-
 static void emit_line(builder *b, uint32_t program, uint32_t data, const role *r) {
   uint32_t elements = weft_collective_elements(b->what);
   bool gives = r->gives != NO_COLOUR;
@@ -211,17 +202,18 @@ static void emit_line(builder *b, uint32_t program, uint32_t data, const role *r
   }
   if (!gives) return;
   weft_operand own = weft_all(b->kernel, program, data), out = weft_collective_send(b->what, r->gives);
-  if (r->gathers > 0)
-    pass_gathered(b, program, own, out, r);
-  else if (r->children[0] > 0)
+  if (r->frees_own && r->frees_parent == 0) out = weft_advancing(out);
+  if (r->children[0] > 0)
     (void)weft_emit2(b->kernel, program, WEFT_DO_ADD, elements, out, weft_collective_receive(b->what, r->takes[0]),
                      own);
   else
     (void)weft_emit1(b->kernel, program, WEFT_DO_MOVE, elements, out, own);
-  bool both = r->frees_parent == 1 && r->frees_own;
-  // The own switch comes last: behind it the core can send no more.
-  if (r->frees_parent > 0 && !both) move_switches(b, program, r->gives, r->frees_parent, 1);
-  if (r->frees_own) move_switches(b, program, r->gives, 0, both ? 2 : 1);
+  if (r->frees_parent == 0) return;
+  // Routers in between stand at their last position since the vector has passed them: moving them changes nothing.
+  if (r->frees_own)
+    move_switches(b, program, r->gives, 0, r->frees_parent + 1);
+  else
+    move_switches(b, program, r->gives, r->frees_parent, 1);
 }
 
 static void emit_part(builder *b, const part *p) {

@@ -10,11 +10,8 @@
 
 enum {
   STAGE_CYCLES = 5,              // ramp up, result, ramp down
-  GAP_CYCLES = 3,                // between the streams of two children: a control wavelet, the switch, the core
-  STAR_GAP_CYCLES = 2,           // likewise where one operation takes both
   LONGEST_SEARCHED_LINE = 4096,  // quadratic search
-  LONGEST_BOUNDED_LINE = 1024,   // cubic
-  MOST_GATHERED_WORDS = 4096     // a head's buffer, beside its data
+  LONGEST_BOUNDED_LINE = 1024    // cubic
 };
 
 static const char *const pattern_names[WEFT_REDUCE_PATTERNS] = {"chain",  "star", "tree", "two_phase",
@@ -63,8 +60,7 @@ double weft_tree_cycles(const uint32_t *parents, uint32_t cores, uint32_t words)
   for (uint32_t v = cores; v-- > 0;) {
     stream[v] = end = 0;
     for (uint32_t c = child[v]; c != 0; c = next[c]) {
-      double gap = c == child[v] ? 0 : GAP_CYCLES;
-      stream[v] = fmax(end + gap, stream[c] + (c - v) + STAGE_CYCLES);
+      stream[v] = fmax(end, stream[c] + (c - v) + STAGE_CYCLES);
       end = stream[v] + words;
     }
     if (v == 0) break;
@@ -77,7 +73,7 @@ double weft_tree_cycles(const uint32_t *parents, uint32_t cores, uint32_t words)
   return end;
 }
 
-// The last child's subtree, by number of cores; c(r) in out_cycles. See weft_auto_cycles.
+// The last child's subtree, by number of cores; c(r) in out_cycles. See collectives.h, "best".
 static void search(uint32_t cores, uint32_t words, double *cycles, uint32_t *last) {
   cycles[0] = cycles[1] = 0;
   last[0] = last[1] = 0;
@@ -85,7 +81,7 @@ static void search(uint32_t cores, uint32_t words, double *cycles, uint32_t *las
     cycles[r] = INFINITY;
     for (uint32_t k = 1; k < r; ++k) {
       double stream = (k == 1 ? 0 : cycles[k] - words) + (r - k) + STAGE_CYCLES;
-      double own = r - k == 1 ? 0 : cycles[r - k] + GAP_CYCLES;
+      double own = r - k == 1 ? 0 : cycles[r - k];
       double end = fmax(own, stream) + words;
       if (end >= cycles[r]) continue;
       cycles[r] = end;
@@ -201,31 +197,6 @@ static void auto_parents(uint32_t cores, uint32_t words, uint32_t *parents) {
   tree_of_depth(&e, best_depth, parents, room);
   free(room);
   energies_free(&e);
-}
-
-// Heads and their segments; see collectives_internal.h. Per core that a segment begins with: when the root has all
-// before.
-void weft_star_heads(uint32_t cores, uint32_t words, uint32_t *parents) {
-  uint32_t most = 1 + MOST_GATHERED_WORDS / words;
-  double *end = weft_allocate_array(cores + 1, sizeof *end);
-  uint32_t *segment = weft_allocate_array(cores + 1, sizeof *segment);  // that ends here: its cores
-  for (uint32_t r = 2; r <= cores; ++r) end[r] = INFINITY;
-  for (uint32_t r = 1; r < cores; ++r)
-    for (uint32_t g = 1; g <= most && r + g <= cores; ++g) {
-      double ready = r + STAGE_CYCLES + (g > 1 ? (g - 1.0) * (words + STAR_GAP_CYCLES) + 2 * STAGE_CYCLES : 0);
-      double done = fmax(end[r] + (r > 1 ? STAR_GAP_CYCLES : 0), ready) + (double)g * words;
-      if (done >= end[r + g]) continue;
-      end[r + g] = done;
-      segment[r + g] = g;
-    }
-  parents[0] = 0;
-  for (uint32_t r = cores; r > 1; r -= segment[r]) {
-    uint32_t head = r - segment[r];
-    parents[head] = 0;
-    for (uint32_t i = head + 1; i < r; ++i) parents[i] = head;
-  }
-  free(end);
-  free(segment);
 }
 
 void weft_reduce_parents(const weft_collective *what, uint32_t cores, uint32_t *parents) {

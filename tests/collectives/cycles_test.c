@@ -50,15 +50,17 @@ static void patterns_are_near_their_formulas(void **state) {
     uint32_t cores, words, group;
     double percent, slack;
   } cases[] = {
-      {WEFT_REDUCE_STAR, 4, 256, 0, 1, 0},         {WEFT_REDUCE_STAR, 64, 256, 0, 1, 0},
-      {WEFT_REDUCE_STAR, 128, 8, 0, 3, 0},         {WEFT_REDUCE_STAR, 512, 2, 0, 4, 0},
-      {WEFT_REDUCE_TREE, 4, 256, 0, 1, 0},         {WEFT_REDUCE_TREE, 64, 256, 0, 1, 0},
-      {WEFT_REDUCE_TREE, 512, 1, 0, 1, 0},         {WEFT_REDUCE_TREE, 512, 64, 0, 3, 0},
-      {WEFT_REDUCE_TREE, 512, 128, 0, 10, 0},      {WEFT_REDUCE_TWO_PHASE, 512, 64, 28, 1, 0},
-      {WEFT_REDUCE_TWO_PHASE, 512, 512, 16, 2, 0}, {WEFT_REDUCE_TWO_PHASE, 100, 64, 0, 5, 0},
-      {WEFT_REDUCE_AUTO, 128, 64, 0, 5, 0},        {WEFT_REDUCE_AUTO, 128, 256, 0, 5, 0},
-      {WEFT_REDUCE_AUTO, 128, 1024, 0, 1, 0},      {WEFT_REDUCE_BEST, 128, 64, 0, 3, 0},
-      {WEFT_REDUCE_K_TREE, 125, 100, 0, 3, 0},
+      {WEFT_REDUCE_STAR, 4, 256, 0, 0, 1},        {WEFT_REDUCE_STAR, 64, 256, 0, 0, 1},
+      {WEFT_REDUCE_STAR, 128, 8, 0, 0, 1},        {WEFT_REDUCE_STAR, 512, 2, 0, 0, 1},
+      {WEFT_REDUCE_STAR, 512, 1, 0, 0, 1},        {WEFT_REDUCE_STAR, 2, 1, 0, 0, 1},
+      {WEFT_REDUCE_STAR, 77, 13, 0, 0, 1},        {WEFT_REDUCE_TREE, 4, 256, 0, 1, 0},
+      {WEFT_REDUCE_TREE, 64, 256, 0, 2, 0},  // the formula counts 5 cycles for every level, of which most are hidden
+      {WEFT_REDUCE_TREE, 512, 1, 0, 1, 0},        {WEFT_REDUCE_TREE, 512, 64, 0, 2, 0},
+      {WEFT_REDUCE_TREE, 512, 128, 0, 9, 0},  // which no such tree can reach: docs/validation.md
+      {WEFT_REDUCE_TWO_PHASE, 512, 64, 28, 1, 0}, {WEFT_REDUCE_TWO_PHASE, 512, 512, 16, 2, 0},
+      {WEFT_REDUCE_TWO_PHASE, 100, 64, 0, 5, 0},  {WEFT_REDUCE_AUTO, 128, 64, 0, 5, 0},
+      {WEFT_REDUCE_AUTO, 128, 256, 0, 5, 0},      {WEFT_REDUCE_AUTO, 128, 1024, 0, 1, 0},
+      {WEFT_REDUCE_BEST, 128, 64, 0, 3, 0},       {WEFT_REDUCE_K_TREE, 125, 100, 0, 3, 0},
   };
   for (size_t i = 0; i < COUNT(cases); ++i)
     near(weft_reduce_pattern_name(cases[i].pattern), cases[i].cores, cases[i].words,
@@ -72,14 +74,13 @@ static void trees_take_what_they_should(void **state) {
   (void)state;
   static const uint32_t sizes[][2] = {{2, 1}, {3, 10}, {17, 1}, {40, 64}, {100, 5}, {200, 300}};
   for (int p = 0; p < WEFT_REDUCE_PATTERNS; ++p) {
-    if (p == WEFT_REDUCE_STAR) continue;  // gathers
     for (size_t i = 0; i < COUNT(sizes); ++i) {
       weft_collective what = line_of((weft_reduce_pattern)p, sizes[i][0], sizes[i][1]);
       uint32_t parents[200];
       weft_reduce_parents(&what, what.columns, parents);
       double cycles = weft_tree_cycles(parents, what.columns, what.words);
       near(weft_reduce_pattern_name(what.pattern), what.columns, what.words,
-           (double)reduce_cycles(what.pattern, what.columns, what.words, 0), cycles, 5, 4);
+           (double)reduce_cycles(what.pattern, what.columns, what.words, 0), cycles, 0, 6);
     }
   }
 }
