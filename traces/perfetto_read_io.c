@@ -1,4 +1,4 @@
-// Reads back what perfetto_write_io.c wrote, and nothing else: a file of another program, or one that was cut or
+// Reads back what perfetto_write.c wrote, and nothing else: a file of another program, or one that was cut or
 // changed, is refused with the byte offset (of the unpacked stream) at which it stopped making sense. Packets are
 // framed here and unpacked by protobuf-c one at a time into a block of fixed size, so a hostile packet can ask for no
 // more than that.
