@@ -79,16 +79,14 @@ weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name, 
     WEFT_TRY(weft_status_prefix(weft_metric_parse(observe->metric_name, &observe->metric), "--metric "));
   if (observe->rectangle) WEFT_TRY(read_rectangle(observe));
   if (observe->window) WEFT_TRY(read_window(observe));
-  if (records(observe)) observe->recording = weft_recording_create(name, observe->clock_hz);
+  if (!records(observe)) return NULL;
+  observe->recording = weft_recording_create(name, observe->clock_hz);
+  observe->recording->window_begin = observe->begin;
+  observe->recording->window_end = observe->end;
   return NULL;
 }
 
 // ---- events
-
-static weft_core_state state_of(const weft_instruction *i) {
-  if (i->a.kind == WEFT_RECEIVE || i->b.kind == WEFT_RECEIVE || i->c.kind == WEFT_RECEIVE) return WEFT_CORE_RECEIVES;
-  return i->to.kind == WEFT_SEND ? WEFT_CORE_SENDS : WEFT_CORE_BUSY;
-}
 
 // The program that core (x, y) runs: the last one with a block that holds it.
 static uint32_t program_at(const weft_kernel *kernel, uint32_t x, uint32_t y) {
@@ -104,26 +102,45 @@ static uint32_t program_at(const weft_kernel *kernel, uint32_t x, uint32_t y) {
   return WEFT_NOTHING;
 }
 
+static char *text_of(const weft_program *p, const weft_span *span) {
+  const char *task = span->task < p->task_count ? p->tasks[span->task].name : "?";
+  if (span->kind == WEFT_SPAN_TASK) return weft_copy_text(task);
+  const weft_instruction *i = &p->code[span->instruction];
+  if (i->line == 0) return weft_format("%s: %s", task, weft_instruction_name(i->kind));
+  return weft_format("%s: %s (line %" PRIu32 ")", task, weft_instruction_name(i->kind), i->line);
+}
+
+// Labels of a program: of its instructions, then of its tasks.
 static uint32_t label_of(weft_cli_observe *observe, const weft_kernel *kernel, uint32_t program,
                          const weft_span *span) {
   const weft_program *p = &kernel->programs[program];
-  uint32_t *label = &observe->labels[program][span->instruction];
+  uint32_t *label =
+      &observe->labels[program][span->kind == WEFT_SPAN_TASK ? p->code_count + span->task : span->instruction];
   if (*label == 0) {
-    const weft_instruction *i = &p->code[span->instruction];
-    char text[160];
-    int length = snprintf(text, sizeof text, "%s: %s", span->task < p->task_count ? p->tasks[span->task].name : "?",
-                          weft_instruction_name(i->kind));
-    if (i->line > 0) snprintf(text + length, sizeof text - (size_t)length, " (line %" PRIu32 ")", i->line);
+    char *text = text_of(p, span);
     *label = weft_recording_label(observe->recording, text) + 1;
+    free(text);
   }
   return *label - 1;
 }
 
+static void take_task(void *context, const weft_task_event *event) {
+  weft_cli_observe *observe = context;
+  weft_span span = {.kind = WEFT_SPAN_TASK,
+                    .x = event->x,
+                    .y = event->y,
+                    .task = event->task,
+                    .begin = observe->elapsed + event->begin,
+                    .end = observe->elapsed + event->end};
+  weft_recording_span(observe->recording, &span);
+}
+
 static void take_core(void *context, const weft_core_event *event) {
   weft_cli_observe *observe = context;
-  weft_span span = {.x = event->x,
+  weft_span span = {.kind = WEFT_SPAN_INSTRUCTION,
+                    .x = event->x,
                     .y = event->y,
-                    .lane = event->microthread,
+                    .lane = event->microthread,  // which one: name_spans
                     .task = event->task,
                     .instruction = event->instruction,
                     .begin = observe->elapsed + event->begin,
@@ -131,10 +148,33 @@ static void take_core(void *context, const weft_core_event *event) {
   weft_recording_span(observe->recording, &span);
 }
 
+static void take_stall(void *context, const weft_stall_event *event) {
+  static const weft_core_state states[WEFT_STALLS] = {[WEFT_STALL_RECEIVE] = WEFT_CORE_RECEIVE,
+                                                      [WEFT_STALL_SEND] = WEFT_CORE_SEND,
+                                                      [WEFT_STALL_MICROTHREAD] = WEFT_CORE_MICROTHREAD,
+                                                      [WEFT_STALL_IDLE] = WEFT_CORE_IDLE};
+  weft_cli_observe *observe = context;
+  weft_span span = {.kind = WEFT_SPAN_STALL,
+                    .x = event->x,
+                    .y = event->y,
+                    .lane = event->microthread == WEFT_NOTHING ? 0 : 1 + event->microthread,
+                    .state = states[event->why],
+                    .colour = event->colour == WEFT_NOTHING ? WEFT_NO_COLOUR : (int32_t)event->colour,
+                    .begin = observe->elapsed + event->begin,
+                    .end = observe->elapsed + event->end};
+  weft_recording_span(observe->recording, &span);
+}
+
 static void take_hop(void *context, const weft_hop_event *event) {
   weft_cli_observe *observe = context;
-  weft_hop hop = {event->x,   event->y, event->colour, event->port, event->control, observe->elapsed + event->cycle,
-                  event->bits};
+  weft_hop hop = {.x = event->x,
+                  .y = event->y,
+                  .colour = event->colour,
+                  .port = event->port,
+                  .control = event->control,
+                  .since = observe->elapsed + event->since,
+                  .cycle = observe->elapsed + event->cycle,
+                  .bits = event->bits};
   weft_recording_hop(observe->recording, &hop);
 }
 
@@ -142,15 +182,14 @@ static void take_hop(void *context, const weft_hop_event *event) {
 static void name_spans(weft_cli_observe *observe, const weft_kernel *kernel) {
   observe->labels = weft_allocate_array(kernel->program_count, sizeof(uint32_t *));
   for (uint32_t p = 0; p < kernel->program_count; ++p)
-    observe->labels[p] = weft_allocate_array(kernel->programs[p].code_count + 1, sizeof(uint32_t));
+    observe->labels[p] =
+        weft_allocate_array(kernel->programs[p].code_count + kernel->programs[p].task_count + 1, sizeof(uint32_t));
   for (uint64_t s = observe->named; s < observe->recording->span_count; ++s) {
     weft_span *span = &observe->recording->spans[s];
     uint32_t program = program_at(kernel, span->x, span->y);
-    if (program == WEFT_NOTHING) continue;
-    const weft_instruction *i = &kernel->programs[program].code[span->instruction];
-    if (span->lane > 0) span->lane = i->microthread == WEFT_NOTHING ? 0 : 1 + i->microthread;
-    span->state = state_of(i);
+    if (program == WEFT_NOTHING || span->kind == WEFT_SPAN_STALL) continue;
     span->label = label_of(observe, kernel, program, span);
+    if (span->lane > 0) span->lane = 1 + kernel->programs[program].code[span->instruction].microthread;
   }
   observe->named = observe->recording->span_count;
   for (uint32_t p = 0; p < kernel->program_count; ++p) free(observe->labels[p]);
@@ -173,7 +212,7 @@ weft_status weft_cli_observe_open(weft_cli_observe *observe, uint32_t columns, u
     return weft_error(WEFT_INVALID, "--rectangle %s: the mesh has columns 0..%" PRIu32 " and rows 0..%" PRIu32,
                       observe->rectangle, columns - 1, rows - 1);
   observe->observer = (weft_mesh_observer){
-      .context = observe, .where = where, .core = take_core, .hop = observe->vcd ? take_hop : NULL};
+      .context = observe, .where = where, .task = take_task, .core = take_core, .stall = take_stall, .hop = take_hop};
   move_window(observe);
   options->observer = &observe->observer;
   return NULL;

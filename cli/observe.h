@@ -35,7 +35,7 @@ typedef struct weft_cli_observe {
   bool somewhere;  // --rectangle is given
   uint64_t begin, end, elapsed;
   uint64_t named;     // spans whose instructions have been looked up
-  uint32_t **labels;  // by program and instruction: label + 1
+  uint32_t **labels;  // by program, and instruction or task: label + 1
   weft_mesh_observer observer;
   weft_recording *recording;
   weft_activity **phases;

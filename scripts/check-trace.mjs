@@ -2,6 +2,7 @@
 // them. Called by scripts/check-trace, which sees to node and the package.
 //   node check-trace.mjs ENGINE_FOLDER SUMMARIES.json [--together] FILE...
 //   node check-trace.mjs ENGINE_FOLDER - --sql QUERY FILE...
+//   node check-trace.mjs ENGINE_FOLDER RESULT.json --cores FILE
 // trace_processor accepts broken files quietly, so every count is asserted.
 import fs from 'node:fs';
 import path from 'node:path';
@@ -9,7 +10,7 @@ import {pathToFileURL} from 'node:url';
 
 const [folder, summariesPath, ...rest] = process.argv.slice(2);
 const together = rest[0] === '--together', sql = rest[0] === '--sql' ? rest[1] : null;
-const files = rest.slice(together ? 1 : sql ? 2 : 0);
+const ofCores = rest[0] === '--cores', files = rest.slice(together || ofCores ? 1 : sql ? 2 : 0);
 const summaries = sql ? [] : JSON.parse(fs.readFileSync(summariesPath, 'utf8'));
 
 // What the engine says that is no news: its progress, calls that WASM lacks, result fields newer than its reader.
@@ -105,6 +106,40 @@ async function check(paths, expected) {
   return facts;
 }
 
+// The trace of a whole mesh and run, and the tables of cores and links that the same command printed.
+async function checkCores(file, result) {
+  const engine = await load([file]), facts = [];
+  const expect = async (what, wanted, sql) => facts.push({what, wanted, found: await number(engine, sql)});
+  const spent = new Map(), words = new Map();
+  for (const r of await rows(engine, `SELECT t.name AS track, category, s.name AS name, sum(dur) AS ns FROM slice s
+      JOIN track t ON s.track_id = t.id WHERE category != 'instruction' GROUP BY t.name, category, s.name`, {track: 'str', category: 'str', name: 'str', ns: 0}))
+    for (const key of [`${r.track} ${r.category}`, `${r.track} ${r.category} ${r.name}`]) spent.set(key, (spent.get(key) ?? 0) + Number(r.ns));
+  for (const r of await rows(engine, `SELECT name, sum(words) AS words FROM (
+      SELECT t.name AS name, value * (lead(ts) OVER (PARTITION BY c.track_id ORDER BY ts) - ts) AS words FROM counter c
+      JOIN counter_track t ON c.track_id = t.id) GROUP BY name`, {name: 'str', words: 0}))
+    words.set(r.name, r.words);
+  const compare = (what, wanted, found) => facts.push({what, wanted, found: found ?? 0});
+  for (const core of result.cores) {
+    const track = `core (${core.x}, ${core.y})`, of = (key) => spent.get(`${track} ${key}`) ?? 0;
+    compare(`${track} idle`, core.idle_cycles, result.cycles - of('task'));
+    compare(`${track} busy`, core.busy_cycles, of('task') - of('stall'));
+    compare(`${track} receive`, core.receive_cycles, of('stall waits to receive'));
+    compare(`${track} send`, core.send_cycles, of('stall waits to send'));
+    compare(`${track} microthread`, core.microthread_cycles, of('stall waits for a microthread'));
+  }
+  for (const link of result.links) compare(`router (${link.x}, ${link.y}) ${link.port}`, link.wavelets, words.get(`router (${link.x}, ${link.y}) ${link.port}`));
+  compare('all links', result.link_hops, [...words].reduce((sum, [name, count]) => sum + (name.endsWith(' ramp') ? 0 : count), 0));
+  compare('through ramps', result.ramp_hops, [...words].reduce((sum, [name, count]) => sum + (name.endsWith(' ramp') ? count : 0), 0));
+  await expect('slices without a name', 0, `SELECT count(*) AS value FROM slice WHERE name IS NULL OR name = ''`);
+  await expect('slices that never end', 0, 'SELECT count(*) AS value FROM slice WHERE dur < 0');
+  await expect('stalls that hold others', 0, `SELECT count(*) AS value FROM slice s JOIN slice p ON s.parent_id = p.id WHERE p.category = 'stall'`);
+  await expect('instructions outside tasks', 0, `SELECT count(*) AS value FROM slice s JOIN track t ON s.track_id = t.id
+      LEFT JOIN slice p ON s.parent_id = p.id WHERE s.category = 'instruction' AND t.name NOT GLOB '* microthread *' AND p.category IS NOT 'task'`);
+  await expect('errors and losses at import', 0,
+               `SELECT coalesce(sum(value), 0) AS value FROM stats WHERE severity IN ('error', 'data_loss')`);
+  return facts;
+}
+
 let failed = 0;
 function print(title, facts) {
   console.log(`${title}\n  ${'what'.padEnd(28)} ${'Weft'.padStart(16)} ${'Perfetto'.padStart(16)}`);
@@ -126,7 +161,8 @@ async function ask(paths, query) {
 }
 
 if (sql) await ask(files, sql);
-if (together) print(files.join(' + '), await check(files, summaries));
+if (ofCores) print(files[0], await checkCores(files[0], summaries));
+else if (together) print(files.join(' + '), await check(files, summaries));
 else for (let f = 0; f < files.length; ++f) print(files[f], await check([files[f]], [summaries[f]]));
 console.log(failed ? `${failed} of these differ` : 'Perfetto agrees with Weft');
 process.exit(failed ? 1 : 0);

@@ -188,14 +188,33 @@ typedef struct rig {
   uint64_t hops_seen;
 } rig;
 
+static void take_task(void *context, const weft_task_event *e) {
+  rig *r = context;
+  weft_span span = {.kind = WEFT_SPAN_TASK, .x = e->x, .y = e->y, .task = e->task, .begin = e->begin, .end = e->end};
+  weft_recording_span(r->recording, &span);
+}
 static void take_core(void *context, const weft_core_event *e) {
   rig *r = context;
-  weft_span span = {.x = e->x,
+  weft_span span = {.kind = WEFT_SPAN_INSTRUCTION,
+                    .x = e->x,
                     .y = e->y,
                     .lane = e->microthread,
                     .task = e->task,
                     .instruction = e->instruction,
-                    .state = WEFT_CORE_BUSY,
+                    .begin = e->begin,
+                    .end = e->end};
+  weft_recording_span(r->recording, &span);
+}
+static void take_stall(void *context, const weft_stall_event *e) {
+  rig *r = context;
+  weft_span span = {.kind = WEFT_SPAN_STALL,
+                    .x = e->x,
+                    .y = e->y,
+                    .lane = e->microthread != WEFT_NOTHING,
+                    .state = e->why == WEFT_STALL_RECEIVE ? WEFT_CORE_RECEIVE
+                             : e->why == WEFT_STALL_SEND  ? WEFT_CORE_SEND
+                                                          : WEFT_CORE_MICROTHREAD,
+                    .colour = (int32_t)e->colour,
                     .begin = e->begin,
                     .end = e->end};
   weft_recording_span(r->recording, &span);
@@ -203,29 +222,44 @@ static void take_core(void *context, const weft_core_event *e) {
 static void take_hop(void *context, const weft_hop_event *e) {
   rig *r = context;
   ++r->hops_seen;
-  weft_hop hop = {e->x, e->y, e->colour, e->port, e->control, e->cycle, e->bits};
+  weft_hop hop = {.x = e->x,
+                  .y = e->y,
+                  .colour = e->colour,
+                  .port = e->port,
+                  .control = e->control,
+                  .since = e->since,
+                  .cycle = e->cycle,
+                  .bits = e->bits};
   weft_recording_hop(r->recording, &hop);
 }
 
-static void open_rig(rig *r, bool observed) {
-  *r = (rig){0};
+static void run_rig(rig *r, weft_kernel *kernel, bool observed, uint64_t window_begin, uint64_t window_end) {
+  *r = (rig){.kernel = kernel};
   must(weft_machine_read("wse2", &r->machine));
-  weft_collective what = weft_collective_default(COLUMNS, ROWS, WORDS);
-  must(weft_broadcast_kernel(&what, &r->kernel));
   must(weft_kernel_check(r->kernel, 0));
-  r->recording = weft_recording_create("broadcast", r->machine->mesh.clock_hz);
+  r->recording = weft_recording_create(kernel->name, r->machine->mesh.clock_hz);
+  r->recording->window_begin = window_begin;
+  r->recording->window_end = window_end;
   weft_recording_label(r->recording, "main: move");
   weft_mesh_observer observer = {.context = r,
                                  .where = weft_block_of(0, 3, 0, 2),
-                                 .begin = 0,
-                                 .end = UINT64_MAX,
+                                 .begin = window_begin,
+                                 .end = window_end,
+                                 .task = take_task,
                                  .core = take_core,
+                                 .stall = take_stall,
                                  .hop = take_hop};
   weft_mesh_options options = weft_mesh_options_default();
   if (observed) options.observer = &observer;
   must(weft_mesh_open(r->kernel, r->machine, &options, &r->mesh));
-  must(weft_mesh_write_f32(r->mesh, 0, 0, "data", (float[WORDS]){1, 2, 3, 4, 5, 6, 7}, WORDS));
   must(weft_mesh_run(r->mesh, &r->report));
+}
+
+static void open_rig(rig *r, bool observed) {
+  weft_collective what = weft_collective_default(COLUMNS, ROWS, WORDS);
+  weft_kernel *kernel = NULL;
+  must(weft_broadcast_kernel(&what, &kernel));
+  run_rig(r, kernel, observed, 0, UINT64_MAX);
 }
 
 static void close_rig(rig *r) {
@@ -239,10 +273,12 @@ static weft_activity *activity_of(const rig *r) {
   weft_activity *a = weft_activity_create("broadcast", COLUMNS, ROWS, r->report.cycles);
   for (uint32_t c = 0; c < COLUMNS * ROWS; ++c) {
     weft_core_account account = weft_mesh_core(r->mesh, c % COLUMNS, c / COLUMNS);
-    a->cores[c] = (weft_core_activity){account.busy_cycles, account.stall_cycles[WEFT_STALL_RECEIVE],
+    a->cores[c] = (weft_core_activity){account.busy_cycles,
+                                       account.stall_cycles[WEFT_STALL_RECEIVE],
                                        account.stall_cycles[WEFT_STALL_SEND],
                                        account.stall_cycles[WEFT_STALL_MICROTHREAD],
-                                       account.stall_cycles[WEFT_STALL_IDLE], account.end_cycle};
+                                       account.stall_cycles[WEFT_STALL_IDLE],
+                                       account.end_cycle};
     for (int p = 0; p < WEFT_ACTIVITY_LINKS; ++p)
       a->links[c][p] = weft_mesh_link(r->mesh, c % COLUMNS, c / COLUMNS, (weft_port)p);
   }
@@ -302,7 +338,7 @@ static void top_links(void **state) {
 
 enum { MOST_SIGNALS = 512 };
 typedef struct wave {
-  char id[8], scope[64], name[32];
+  char id[8], scope[64], name[40];
   unsigned long long value;
   bool none;
 } wave;
@@ -345,77 +381,195 @@ static bool is_hop(const weft_recording *r, unsigned x, unsigned y, unsigned col
   return false;
 }
 
-// Counts the hops that the waves show in one cycle; each must be one of the recording's.
-static uint64_t check_cycle(waves *w, const rig *r, uint64_t cycle) {
-  uint64_t hops = 0;
-  for (int i = 0; i < w->count; ++i) {
-    unsigned x, y, colour;
-    if (strcmp(w->list[i].name, "valid") != 0 || w->list[i].value != 1) continue;
-    assert_int_equal(sscanf(w->list[i].scope, "router_%u_%u_colour_%u", &x, &y, &colour), 3);
-    unsigned long long ports = value_in(w, w->list[i].scope, "ports"), data = value_in(w, w->list[i].scope, "data");
-    for (unsigned port = 0; port < 5; ++port) {
-      if (!(ports >> port & 1)) continue;
-      ++hops;
-      assert_true(is_hop(r->recording, x, y, colour, port, cycle, (uint32_t)data));
-    }
+// What the spans say of a core or microthread in one cycle.
+static weft_core_state state_in(const weft_recording *r, unsigned x, unsigned y, unsigned lane, uint64_t cycle) {
+  weft_core_state state = WEFT_CORE_IDLE;
+  for (uint64_t s = 0; s < r->span_count; ++s) {
+    const weft_span *span = &r->spans[s];
+    if (span->x != x || span->y != y || span->lane != lane || cycle < span->begin || cycle >= span->end) continue;
+    if (span->kind == WEFT_SPAN_STALL) return span->state;
+    state = WEFT_CORE_BUSY;
   }
-  return hops;
+  return state;
 }
 
-static void vcd_equals_the_events(void **state) {
-  (void)state;
-  rig r;
-  open_rig(&r, true);
-  assert_true(r.hops_seen > 3 * WORDS && r.recording->span_count > 0);
-  char *path = scratch("waves.vcd");
-  must(weft_recording_write_vcd(r.recording, path));
+// Wavelets that could have left before this cycle or in it, and leave later.
+static unsigned held_in(const weft_recording *r, unsigned x, unsigned y, unsigned colour, uint64_t cycle) {
+  unsigned held = 0;
+  for (uint64_t h = 0; h < r->hop_count; ++h) {
+    const weft_hop *hop = &r->hops[h];
+    bool again = h > 0 && hop[-1].cycle == hop->cycle && hop[-1].colour == colour && hop[-1].x == x && hop[-1].y == y;
+    held += hop->x == x && hop->y == y && hop->colour == colour && hop->since <= cycle && cycle < hop->cycle && !again;
+  }
+  return held;
+}
+
+typedef struct counts {
+  uint64_t hops, link_hops, states[WEFT_CORE_STATES], held;
+} counts;
+
+// Counts what the waves show in one cycle; all of it must be in the recording.
+static void check_cycle(waves *w, const rig *r, uint64_t cycle, counts *sum) {
+  for (int i = 0; i < w->count; ++i) {
+    const wave *s = &w->list[i];
+    unsigned x, y, colour, lane = 0;
+    if (sscanf(s->scope, "core_%u_%u", &x, &y) == 2) {
+      if (sscanf(s->name, "microthread_%u_state", &lane) == 1) ++lane;
+      if (!strstr(s->name, "state")) continue;
+      assert_int_equal(s->value, state_in(r->recording, x, y, lane, cycle));
+      ++sum->states[s->value];
+    } else if (sscanf(s->scope, "router_%u_%u_colour_%u", &x, &y, &colour) == 3) {
+      if (strcmp(s->name, "held") == 0) {
+        assert_int_equal(s->value, held_in(r->recording, x, y, colour, cycle));
+        sum->held += s->value;
+      }
+      if (strcmp(s->name, "valid") != 0 || s->value != 1) continue;
+      unsigned long long ports = value_in(w, s->scope, "ports"), data = value_in(w, s->scope, "data");
+      for (unsigned port = 0; port < 5; ++port) {
+        if (!(ports >> port & 1)) continue;
+        ++sum->hops;
+        assert_true(is_hop(r->recording, x, y, colour, port, cycle, (uint32_t)data));
+      }
+    } else if (sscanf(s->scope, "router_%u_%u", &x, &y) == 2 && !s->none) {
+      char other[80];
+      snprintf(other, sizeof other, "%s_colour_%llu", s->scope, s->value);
+      static const char *const ports[] = {"north", "east", "south", "west", "ramp"};
+      unsigned port = 0;
+      while (strcmp(ports[port], s->name) != 0) ++port;
+      assert_true(value_in(w, other, "valid") == 1 && (value_in(w, other, "ports") >> port & 1));
+      ++sum->link_hops;
+    }
+  }
+}
+
+static uint64_t cycle_at(const char *line, double clock) {
+  return (uint64_t)llround((double)strtoull(line + 1, NULL, 10) * clock / 1e12);
+}
+
+// Plays the waves; what holds after a change does so in every cycle until the next one.
+static counts play_waves(const char *path, const rig *r, waves *w, uint64_t *out_first, uint64_t *out_last) {
   FILE *file = fopen(path, "r");
-  static waves w;
-  w = (waves){0};
   char line[256], scope[64] = "";
-  bool header = true, changed = false;
-  uint64_t seen = 0, cycle = 0, counted_until = 0;
-  double clock = r.machine->mesh.clock_hz;
-  unsigned long long ps = 0;
+  bool header = true, began = false;
+  counts sum = {0};
+  uint64_t cycle = 0;
+  double clock = r->machine->mesh.clock_hz;
+  *w = (waves){0};
   while (fgets(line, sizeof line, file)) {
     line[strcspn(line, "\n")] = 0;
     unsigned bits;
     if (header) {
       sscanf(line, "$scope module %63s", scope);
-      wave *s = &w.list[w.count];
-      assert_true(w.count < MOST_SIGNALS);
-      if (sscanf(line, "$var wire %u %7s %31s", &bits, s->id, s->name) == 3) {
+      wave *s = &w->list[w->count];
+      assert_true(w->count < MOST_SIGNALS);
+      if (sscanf(line, "$var wire %u %7s %39s", &bits, s->id, s->name) == 3) {
         memcpy(s->scope, scope, sizeof scope);
-        ++w.count;
+        ++w->count;
       }
       if (strcmp(line, "$enddefinitions $end") == 0) header = false;
     } else if (*line == '#') {
-      // What held until now did so in every cycle since the last change.
-      for (; changed && counted_until < (uint64_t)llround((double)strtoull(line + 1, NULL, 10) * clock / 1e12);
-           ++counted_until)
-        seen += check_cycle(&w, &r, counted_until);
-      ps = strtoull(line + 1, NULL, 10);
-      counted_until = cycle = (uint64_t)llround((double)ps * clock / 1e12);
-      changed = true;
+      uint64_t next = cycle_at(line, clock);
+      if (!began) *out_first = cycle = next;
+      for (began = true; cycle < next; ++cycle) check_cycle(w, r, cycle, &sum);
     } else if (*line != '$') {
-      change_wave(&w, line);
-      if (changed) assert_true(value_in(&w, "mesh", "cycle") == cycle || strncmp(line, "b", 1) != 0);
+      assert_true(began);
+      change_wave(w, line);
+      if (*line == 'b') assert_int_equal(value_in(w, "mesh", "cycle"), cycle);
     }
   }
   fclose(file);
-  assert_int_equal(seen, r.hops_seen);
-  for (int i = 0; i < w.count; ++i)  // at the end nobody does anything
-    assert_true(strcmp(w.list[i].name, "instruction") != 0 || w.list[i].none);
-  for (uint64_t s = 0; s < r.recording->span_count; ++s) {
+  *out_last = cycle;
+  return sum;
+}
+
+static void check_waves(const rig *r, counts *out_sum, uint64_t *out_first, uint64_t *out_last) {
+  static waves w;
+  char *path = scratch("waves.vcd");
+  must(weft_recording_write_vcd(r->recording, path));
+  *out_sum = play_waves(path, r, &w, out_first, out_last);
+  assert_int_equal(out_sum->hops, r->hops_seen);
+  assert_int_equal(out_sum->link_hops, r->hops_seen);
+  for (uint64_t s = 0; s < r->recording->span_count; ++s) {
     char name[64];
-    snprintf(name, sizeof name, "core_%u_%u", r.recording->spans[s].x, r.recording->spans[s].y);
+    snprintf(name, sizeof name, "core_%u_%u", r->recording->spans[s].x, r->recording->spans[s].y);
     bool found = false;
     for (int i = 0; i < w.count; ++i) found = found || strcmp(w.list[i].scope, name) == 0;
     assert_true(found);
   }
+  for (int i = 0; i < w.count && r->recording->window_end == UINT64_MAX; ++i)  // at the end nobody does anything
+    assert_true(strcmp(w.list[i].name, "instruction") != 0 || w.list[i].none);
   unlink(path);
   free(path);
+}
+
+static void vcd_equals_the_events(void **state) {
+  (void)state;
+  rig r;
+  counts sum;
+  uint64_t first, last, busy = 0, receive = 0;
+  open_rig(&r, true);
+  assert_true(r.hops_seen > 3 * WORDS && r.recording->span_count > 0);
+  check_waves(&r, &sum, &first, &last);
+  for (uint32_t x = 0; x < 3; ++x)
+    for (uint32_t y = 0; y < 2; ++y) {
+      weft_core_account account = weft_mesh_core(r.mesh, x, y);
+      busy += account.busy_cycles;
+      receive += account.stall_cycles[WEFT_STALL_RECEIVE];
+    }
+  assert_int_equal(first, 0);
+  assert_int_equal(sum.states[WEFT_CORE_BUSY], busy);
+  assert_int_equal(sum.states[WEFT_CORE_RECEIVE], receive);
+  assert_true(receive > 0);
   close_rig(&r);
+}
+
+// Core (0, 0) sends by a microthread and waits for it; core (1, 0) does other things first, so the queues fill.
+static weft_kernel *slow_reader(void) {
+  enum { MANY = 64, COLOUR = 2 };
+  weft_kernel *k = weft_kernel_create("slow reader", COLUMNS, ROWS);
+  uint32_t sender = weft_kernel_program(k, "sender"), reader = weft_kernel_program(k, "reader");
+  for (uint32_t p = sender; p <= reader; ++p) {
+    (void)weft_kernel_array(k, p, "data", WEFT_F32, MANY);
+    weft_kernel_place(k, p, weft_block_one(p == reader, 0));
+    (void)weft_kernel_task(k, p, "main", WEFT_AT_START);
+  }
+  weft_kernel_route(k, weft_block_one(0, 0), COLOUR, WEFT_RAMP, 1u << WEFT_EAST);
+  weft_kernel_route(k, weft_block_one(1, 0), COLOUR, WEFT_WEST, 1u << WEFT_RAMP);
+  weft_emit1(k, sender, WEFT_DO_MOVE, MANY, weft_send(COLOUR, WEFT_F32), weft_all(k, sender, 0))->microthread = 0;
+  const weft_operand absent = {0};
+  weft_emit(k, sender, WEFT_DO_WAIT, 1, absent, absent, absent, absent)->microthread = 0;
+  weft_operand own = weft_all(k, reader, 0);
+  weft_emit2(k, reader, WEFT_DO_ADD, MANY, own, own, own);
+  weft_emit1(k, reader, WEFT_DO_MOVE, MANY, own, weft_receive(COLOUR, WEFT_F32));
+  return k;
+}
+
+// All-reduces have microthreads, control wavelets, and queues that hold wavelets up; nothing of them leaves the window.
+static void vcd_keeps_to_its_window(void **state) {
+  (void)state;
+  weft_collective what = weft_collective_default(COLUMNS, ROWS, 24);
+  counts all = {0}, sum;
+  for (int pattern = 0; pattern <= WEFT_REDUCE_PATTERNS + 1; ++pattern) {
+    weft_kernel *kernel = NULL;
+    what.pattern = (weft_reduce_pattern)(pattern % WEFT_REDUCE_PATTERNS);
+    if (pattern < WEFT_REDUCE_PATTERNS)
+      must(weft_all_reduce_kernel(&what, &kernel));
+    else if (pattern == WEFT_REDUCE_PATTERNS)
+      must(weft_ring_kernel(&what, &kernel));
+    else
+      kernel = slow_reader();
+    rig r;
+    uint64_t first, last;
+    run_rig(&r, kernel, true, 40, 160);
+    check_waves(&r, &sum, &first, &last);
+    assert_true(first >= 40 && last <= 160);
+    for (int s = 0; s < WEFT_CORE_STATES; ++s) all.states[s] += sum.states[s];
+    all.held += sum.held;
+    close_rig(&r);
+  }
+  for (int s = 0; s < WEFT_CORE_STATES; ++s)
+    if (all.states[s] == 0) fail_msg("no core ever %s", weft_core_state_name((weft_core_state)s));
+  assert_true(all.held > 0);
 }
 
 static void trace_is_not_of_a_schedule(void **state) {
@@ -426,7 +580,8 @@ static void trace_is_not_of_a_schedule(void **state) {
   must(weft_recording_write_trace(r.recording, path));
   weft_mapping file = {0};
   must(weft_mapping_open(path, &file));
-  // Packets follow each other to the end of the file, two for every span, one for each track, names and process.
+  // Packets follow each other to the end of the file: two for every span, one for each track and process, the names,
+  // and more for links.
   size_t at = 0, packets = 0, tracks = 0;
   while (at < file.size) {
     assert_int_equal(file.bytes[at++], 0x0a);
@@ -443,7 +598,7 @@ static void trace_is_not_of_a_schedule(void **state) {
   for (uint64_t s = 0; s < r.recording->span_count; ++s)
     tracks +=
         s == 0 || spans[s].x != spans[s - 1].x || spans[s].y != spans[s - 1].y || spans[s].lane != spans[s - 1].lane;
-  assert_int_equal(packets, 2 + tracks + 2 * r.recording->span_count);
+  assert_true(packets > 3 + tracks + 2 * r.recording->span_count);
   weft_mapping_close(&file);
   weft_trace *trace = NULL;
   refused(weft_trace_read(path, &trace), WEFT_INVALID, "no queue of Weft's");
@@ -458,8 +613,9 @@ static void trace_is_not_of_a_schedule(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(colours_are_even),      cmocka_unit_test(png_has_the_values),
-      cmocka_unit_test(svg_is_well_formed),    cmocka_unit_test(top_links),
-      cmocka_unit_test(vcd_equals_the_events), cmocka_unit_test(trace_is_not_of_a_schedule)};
+      cmocka_unit_test(colours_are_even),          cmocka_unit_test(png_has_the_values),
+      cmocka_unit_test(svg_is_well_formed),        cmocka_unit_test(top_links),
+      cmocka_unit_test(vcd_equals_the_events),     cmocka_unit_test(vcd_keeps_to_its_window),
+      cmocka_unit_test(trace_is_not_of_a_schedule)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
