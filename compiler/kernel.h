@@ -161,7 +161,7 @@ typedef enum weft_instruction_kind {
   // Control of the core
   WEFT_DO_LOOP,  // to (register, i32) runs from a (included) to b (not included) in steps of c (constant); target: its
                  // END
-  WEFT_DO_END,   // of LOOP or IF; target: the LOOP (WEFT_NOTHING for IF)
+  WEFT_DO_END,   // of LOOP, WHILE or IF; target: the LOOP or WHILE (WEFT_NOTHING for IF)
   WEFT_DO_IF,    // a `compare` b; target: the ELSE or END
   WEFT_DO_ELSE,  // target: the END
   WEFT_DO_ACTIVATE,  // task
@@ -173,6 +173,8 @@ typedef enum weft_instruction_kind {
                      // them (i32; the own router is the first)
   WEFT_DO_CLOCK,     // to (register, i32) = cycles since the start
   WEFT_DO_STOP,      // the core's program has ended, whatever is activated
+  WEFT_DO_WHILE,     // a `compare` b, asked before each turn; target: its END
+  WEFT_DO_BREAK,     // leaves the LOOP or WHILE around it; target: that
   WEFT_INSTRUCTION_KINDS
 } weft_instruction_kind;
 const char *weft_instruction_name(weft_instruction_kind kind);
@@ -197,7 +199,7 @@ typedef struct weft_instruction {
   uint32_t count_register;  // vector: WEFT_NOTHING, or a register (i32) that holds the count instead
   uint32_t microthread;     // vector: WEFT_NOTHING, or the one that carries it out
   uint32_t task;            // vector with microthread: activated at its end, or WEFT_NOTHING; ACTIVATE, BLOCK, UNBLOCK
-  uint32_t target;          // set by weft_kernel_check for LOOP, END, IF, ELSE
+  uint32_t target;          // set by weft_kernel_check for LOOP, END, IF, ELSE, WHILE, BREAK
   weft_relation compare;
   weft_loop_form form;
   uint32_t line;  // of the text that it came from; 0: none

@@ -185,6 +185,7 @@ static weft_status check_control(const judge *j, const weft_instruction *i) {
         return wrong(j, "form %u of loop is unknown", (unsigned)i->form);
       return NULL;
     case WEFT_DO_IF:
+    case WEFT_DO_WHILE:
       WEFT_TRY(check_scalar(j, "a", &i->a));
       WEFT_TRY(check_scalar(j, "b", &i->b));
       if (i->a.dtype != i->b.dtype)
@@ -218,10 +219,20 @@ static weft_status check_map(const judge *j, const weft_instruction *body, uint3
   return body->microthread == WEFT_NOTHING ? NULL : wrong(j, "a map's instruction has no microthread");
 }
 
-// Matches the instruction at j->at with those that are open: `open` holds `*depth` indices of LOOP, IF and ELSE.
+static bool repeats(weft_instruction_kind kind) { return kind == WEFT_DO_LOOP || kind == WEFT_DO_WHILE; }
+
+static weft_status match_break(const judge *j, weft_instruction *code, const uint32_t *open, uint32_t depth) {
+  while (depth > 0 && !repeats(code[open[depth - 1]].kind)) --depth;
+  if (depth == 0) return wrong(j, "no loop or while is open here to break");
+  code[j->at].target = open[depth - 1];
+  return NULL;
+}
+
+// Matches the instruction at j->at with those that are open: `open` holds `*depth` indices of LOOP, WHILE, IF and ELSE.
 static weft_status match(const judge *j, weft_instruction *code, uint32_t *open, uint32_t *depth) {
   weft_instruction *i = &code[j->at];
-  if (i->kind == WEFT_DO_LOOP || i->kind == WEFT_DO_IF) open[(*depth)++] = j->at;
+  if (i->kind == WEFT_DO_BREAK) return match_break(j, code, open, *depth);
+  if (repeats(i->kind) || i->kind == WEFT_DO_IF) open[(*depth)++] = j->at;
   if (i->kind != WEFT_DO_ELSE && i->kind != WEFT_DO_END) return NULL;
   if (*depth == 0) return wrong(j, "no %s is open here", i->kind == WEFT_DO_ELSE ? "if" : "loop or if");
   uint32_t begun = open[--*depth];
@@ -231,9 +242,9 @@ static weft_status match(const judge *j, weft_instruction *code, uint32_t *open,
     open[(*depth)++] = j->at;
     return NULL;
   }
-  bool loop = code[begun].kind == WEFT_DO_LOOP;
-  i->target = loop ? begun : WEFT_NOTHING;
-  if (loop && code[begun].form == WEFT_MAP_LOOP) return check_map(j, &code[begun + 1], j->at - begun - 1);
+  i->target = repeats(code[begun].kind) ? begun : WEFT_NOTHING;
+  if (code[begun].kind == WEFT_DO_LOOP && code[begun].form == WEFT_MAP_LOOP)
+    return check_map(j, &code[begun + 1], j->at - begun - 1);
   return NULL;
 }
 

@@ -260,6 +260,9 @@ static weft_status word(weft_parser *parser, const weft_token *token, weft_node 
   if (!coordinate || !parser->starting) WEFT_TRY(program_name(parser, token, name, out_node));
   if (*out_node) return NULL;
   const weft_text_constant *constant = weft_text_constant_find(parser, token);
+  if (constant && constant->is_type)
+    return weft_text_error(parser, token, "\"%.*s\" is a type, of line %u", (int)token->length, token->begin,
+                           constant->name->line);
   if (constant) {
     *out_node = constant_node(parser, token, constant);
     return NULL;
@@ -429,7 +432,7 @@ weft_status weft_text_colour(weft_parser *parser, uint32_t *out_colour) {
   const weft_token *token = weft_peek(parser);
   weft_node *n = NULL;
   const weft_text_constant *constant = token->kind == WEFT_TOKEN_WORD ? weft_text_constant_find(parser, token) : NULL;
-  if (constant)
+  if (constant && !constant->is_type)
     n = constant_node(parser, weft_next(parser), constant);
   else
     WEFT_TRY(weft_text_primary(parser, &n));
@@ -441,16 +444,10 @@ weft_status weft_text_colour(weft_parser *parser, uint32_t *out_colour) {
 }
 
 weft_status weft_text_wavelets(weft_parser *parser, weft_operand_kind kind, weft_node *out_node) {
-  static const weft_dtype types[] = {WEFT_F32, WEFT_F16, WEFT_BF16, WEFT_I32};
   uint32_t colour;
   WEFT_TRY(weft_text_colour(parser, &colour));
   out_node->operand = kind == WEFT_SEND ? weft_send(colour, WEFT_F32) : weft_receive(colour, WEFT_F32);
-  out_node->untyped = true;
-  for (size_t t = 0; t < 4 && out_node->untyped; ++t) {
-    if (!weft_accept_word(parser, weft_dtype_name(types[t]))) continue;
-    out_node->operand.dtype = types[t];
-    out_node->untyped = false;
-  }
+  out_node->untyped = !weft_accept_type(parser, &out_node->operand.dtype);
   out_node->operand.packed = weft_accept_word(parser, "packed");
   out_node->operand.advance = kind == WEFT_SEND && weft_accept_word(parser, "advance");
   return NULL;

@@ -46,6 +46,8 @@ static const weft_instruction_fact facts[WEFT_INSTRUCTION_KINDS] = {
     [WEFT_DO_SWITCH]      = {"switch", 0, WEFT_TYPES_NONE, false},
     [WEFT_DO_CLOCK]       = {"clock", 0, WEFT_TYPES_NONE, false},
     [WEFT_DO_STOP]        = {"stop", 0, WEFT_TYPES_NONE, false},
+    [WEFT_DO_WHILE]       = {"while", 0, WEFT_TYPES_NONE, false},
+    [WEFT_DO_BREAK]       = {"break", 0, WEFT_TYPES_NONE, false},
 };
 // clang-format on
 
@@ -90,7 +92,7 @@ void weft_program_colours(const weft_program *program, uint32_t *out_sends, uint
   for (uint32_t i = 0; i < program->code_count; ++i) {
     const weft_instruction *instruction = &program->code[i];
     // What stands in an if may be for other cores than those that this program has here.
-    if (instruction->kind == WEFT_DO_IF || instruction->kind == WEFT_DO_ELSE) {
+    if (instruction->kind == WEFT_DO_IF || instruction->kind == WEFT_DO_ELSE || instruction->kind == WEFT_DO_WHILE) {
       i = instruction->target - 1;
       continue;
     }

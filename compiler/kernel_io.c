@@ -101,7 +101,7 @@ static Weft__KernelOperand *pack_operand(weft_arena *arena, const weft_operand *
 static uint32_t operand_count(weft_instruction_kind kind) {
   if (weft_instruction_is_vector(kind)) return 1u + weft_instruction_fact_of(kind)->sources;
   if (kind == WEFT_DO_LOOP) return 4;
-  if (kind == WEFT_DO_IF || kind == WEFT_DO_SWITCH) return 3;
+  if (kind == WEFT_DO_IF || kind == WEFT_DO_WHILE || kind == WEFT_DO_SWITCH) return 3;
   return kind == WEFT_DO_CLOCK ? 1 : 0;
 }
 
@@ -125,7 +125,7 @@ static Weft__KernelInstruction *pack_instruction(weft_arena *arena, const weft_i
   if (vector && i->count_register == WEFT_NOTHING) m->count = i->count;
   if (vector || i->kind == WEFT_DO_WAIT) m->microthread = plus_one(i->microthread);
   if (has_task(i->kind)) m->task = plus_one(i->task);
-  if (i->kind == WEFT_DO_IF) m->compare = i->compare;
+  if (i->kind == WEFT_DO_IF || i->kind == WEFT_DO_WHILE) m->compare = i->compare;
   if (i->kind == WEFT_DO_LOOP) m->form = i->form;
   return m;
 }

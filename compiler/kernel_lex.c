@@ -198,6 +198,11 @@ static weft_status put_in(weft_parser *parser, const weft_token *quoted_name, co
   word.begin = begin;
   word.length = (uint32_t)(stop - begin);
   const weft_text_constant *constant = weft_text_constant_find(parser, &word);
+  if (constant && constant->is_type) {
+    snprintf(text, size, "%s", weft_dtype_name(constant->dtype));
+    *at = stop + 1;
+    return NULL;
+  }
   if (!constant || constant->is_real)
     return weft_text_error(parser, quoted_name, "{%.*s} in a name: expected a constant that is a whole number",
                            (int)word.length, begin);

@@ -21,14 +21,13 @@ weft_status weft_text_line_end(weft_parser *parser) {
 // ---- each and when ----
 
 static bool opens(const weft_token *token) {
-  static const char *const words[] = {"each", "when", "loop", "map", "if"};
+  static const char *const words[] = {"each", "when", "loop", "map", "if", "while", "define"};
   for (size_t w = 0; w < sizeof words / sizeof *words; ++w)
     if (weft_token_is(token, words[w])) return true;
   return false;
 }
 
-// Goes to the `end` (or `otherwise`, if wanted) of what has been opened, past what is nested.
-static weft_status skip_items(weft_parser *parser, const weft_token *begin, bool otherwise) {
+weft_status weft_text_skip(weft_parser *parser, const weft_token *begin, bool otherwise) {
   uint32_t depth = 0;
   for (bool line_begins = true;; line_begins = parser->tokens[parser->at - 1].kind == WEFT_TOKEN_LINE) {
     const weft_token *token = weft_peek(parser);
@@ -50,10 +49,10 @@ static weft_status when(weft_parser *parser, const weft_token *begin) {
     return weft_text_error(parser, begin, "when needs constants; what cores compute is for if");
   WEFT_TRY(weft_text_line_end(parser));
   bool holds = condition->whole != 0;
-  WEFT_TRY(holds ? weft_text_items(parser) : skip_items(parser, begin, true));
+  WEFT_TRY(holds ? weft_text_items(parser) : weft_text_skip(parser, begin, true));
   if (weft_accept_word(parser, "otherwise")) {
     WEFT_TRY(weft_text_line_end(parser));
-    WEFT_TRY(holds ? skip_items(parser, begin, false) : weft_text_items(parser));
+    WEFT_TRY(holds ? weft_text_skip(parser, begin, false) : weft_text_items(parser));
   }
   return weft_expect_word(parser, "end");
 }
@@ -94,7 +93,7 @@ static weft_status each(weft_parser *parser, const weft_token *begin) {
     parser->constant_count = known;  // what was declared inside ends here too
     if (!weft_token_is(weft_peek(parser), "end")) break;
   }
-  if (!any) WEFT_TRY(skip_items(parser, begin, false));
+  if (!any) WEFT_TRY(weft_text_skip(parser, begin, false));
   return weft_expect_word(parser, "end");
 }
 
@@ -147,22 +146,51 @@ static weft_status apply_setting(weft_parser *parser, const char *value, weft_te
   return status;
 }
 
+// What a setting says of the name; *out_value stays NULL where none does.
+static weft_status find_setting(weft_parser *parser, const weft_token *name, const char **out_value) {
+  for (uint32_t s = 0; s < parser->setting_count; ++s) {
+    const char *setting = parser->settings[s], *equals = strchr(setting, '=');
+    if (!equals || (size_t)(equals - setting) != name->length || memcmp(setting, name->begin, name->length) != 0)
+      continue;
+    if (*out_value)
+      return weft_error(WEFT_INVALID, "%s: setting %s: the parameter is set twice", parser->file, setting);
+    parser->setting_used[s] = true;
+    *out_value = equals + 1;
+  }
+  return NULL;
+}
+
 static weft_status parameter(weft_parser *parser) {
   weft_text_constant constant;
+  const char *setting = NULL;
   WEFT_TRY(new_constant(parser, &constant));
   WEFT_TRY(weft_expect_sign(parser, '='));
   WEFT_TRY(read_constant(parser, &constant));
   constant.parameter = true;
-  for (uint32_t s = 0; s < parser->setting_count; ++s) {
-    const char *setting = parser->settings[s], *equals = strchr(setting, '=');
-    if (!equals || (size_t)(equals - setting) != constant.name->length ||
-        memcmp(setting, constant.name->begin, constant.name->length) != 0)
-      continue;
-    for (uint32_t t = 0; t < s; ++t)
-      if (strncmp(parser->settings[t], setting, (size_t)(equals - setting) + 1) == 0)
-        return weft_error(WEFT_INVALID, "%s: setting %s: the parameter is set twice", parser->file, setting);
-    parser->setting_used[s] = true;
-    WEFT_TRY(apply_setting(parser, equals + 1, &constant));
+  WEFT_TRY(find_setting(parser, constant.name, &setting));
+  if (setting) WEFT_TRY(apply_setting(parser, setting, &constant));
+  weft_text_constant_push(parser, constant);
+  return NULL;
+}
+
+// "type NAME = f32"; a setting may say another.
+static weft_status type(weft_parser *parser) {
+  weft_text_constant constant;
+  const char *setting = NULL;
+  WEFT_TRY(new_constant(parser, &constant));
+  WEFT_TRY(weft_expect_sign(parser, '='));
+  WEFT_TRY(weft_text_type(parser, &constant.dtype));
+  constant.is_type = constant.parameter = true;
+  WEFT_TRY(find_setting(parser, constant.name, &setting));
+  if (setting) {
+    weft_token value = {.kind = WEFT_TOKEN_WORD, .begin = setting, .length = (uint32_t)strlen(setting)};
+    const weft_dtype types[] = {WEFT_F32, WEFT_F16, WEFT_BF16, WEFT_I32};
+    bool known = false;
+    for (size_t t = 0; t < sizeof types / sizeof *types; ++t)
+      if (weft_token_is(&value, weft_dtype_name(types[t]))) constant.dtype = types[t], known = true;
+    if (!known)
+      return weft_error(WEFT_INVALID, "%s: setting %.*s: expected a type (f32, f16, bf16, i32), found \"%s\"",
+                        parser->file, (int)constant.name->length, constant.name->begin, setting);
   }
   weft_text_constant_push(parser, constant);
   return NULL;
@@ -187,7 +215,7 @@ static weft_status require(weft_parser *parser) {
   const char *values = "";
   for (uint32_t c = 0; c < parser->constant_count; ++c) {
     const weft_text_constant *p = &parser->constants[c];
-    if (!p->parameter) continue;
+    if (!p->parameter || p->is_type) continue;
     values = p->is_real ? weft_arena_format(&parser->arena, "%s%s%.*s = %g", values, *values ? ", " : "",
                                             (int)p->name->length, p->name->begin, p->real)
                         : weft_arena_format(&parser->arena, "%s%s%.*s = %" PRId64, values, *values ? ", " : "",
@@ -384,9 +412,9 @@ static weft_status top_item(weft_parser *parser, const weft_token *token, bool *
   static const struct {
     const char *word;
     weft_status (*read)(weft_parser *parser);
-  } items[] = {
-      {"parameter", parameter}, {"colour", colour},   {"require", require},           {"kernel", kernel_name},
-      {"mesh", mesh},           {"program", program}, {"channel", weft_text_channel}, {"route", weft_text_route}};
+  } items[] = {{"parameter", parameter},  {"type", type}, {"colour", colour},   {"require", require},
+               {"kernel", kernel_name},   {"mesh", mesh}, {"program", program}, {"channel", weft_text_channel},
+               {"route", weft_text_route}};
   for (size_t i = 0; i < sizeof items / sizeof *items; ++i) {
     if (!weft_token_is(token, items[i].word)) continue;
     *out_done = true;
@@ -394,23 +422,20 @@ static weft_status top_item(weft_parser *parser, const weft_token *token, bool *
     if (parser->open > 0)
       return weft_text_error(parser, token, "%s inside a loop or if; is an \"end\" missing?",
                              weft_token_text(parser, token));
-    if (i >= 5) WEFT_TRY(end_program(parser));
+    if (i >= 6) WEFT_TRY(end_program(parser));
     return items[i].read(parser);
   }
   return NULL;
 }
 
 static weft_status program_item(weft_parser *parser, const weft_token *token, bool *out_done) {
-  static const weft_dtype types[] = {WEFT_F32, WEFT_F16, WEFT_BF16, WEFT_I32};
+  weft_dtype dtype = WEFT_F32;
   bool input = weft_accept_word(parser, "input"), output = weft_accept_word(parser, "output");
-  for (size_t t = 0; t < 4; ++t) {
-    if (!weft_accept_word(parser, weft_dtype_name(types[t]))) continue;
+  if (input || output) WEFT_TRY(weft_text_type(parser, &dtype));
+  if (input || output || weft_accept_type(parser, &dtype)) {
     *out_done = true;
-    return declaration(parser, types[t], input, output);
+    return declaration(parser, dtype, input, output);
   }
-  if (input || output)
-    return weft_text_error(parser, weft_peek(parser), "expected a type (f32, f16, bf16, i32), found %s",
-                           weft_token_text(parser, weft_peek(parser)));
   if (!weft_accept_word(parser, "task")) return NULL;
   *out_done = true;
   if (parser->open > 0) return weft_text_error(parser, token, "a task inside a loop or if; is an \"end\" missing?");
@@ -418,9 +443,9 @@ static weft_status program_item(weft_parser *parser, const weft_token *token, bo
 }
 
 static weft_status nothing_known(weft_parser *parser, const weft_token *token) {
-  static const char *const known[] = {"parameter", "colour", "require", "kernel", "mesh",   "program",
-                                      "channel",   "route",  "each",    "when",   "task",   "f32",
-                                      "f16",       "bf16",   "i32",     "input",  "output", "end"};
+  static const char *const known[] = {"parameter", "colour", "require", "kernel", "mesh", "program", "channel",
+                                      "route",     "each",   "when",    "task",   "f32",  "f16",     "bf16",
+                                      "i32",       "input",  "output",  "end",    "type", "define",  "use"};
   const char *word =
       weft_arena_format(&parser->arena, "%.*s", token->length < 60 ? (int)token->length : 60, token->begin);
   return weft_text_error(parser, token, "%s does not begin a line %s; the nearest word that does is \"%s\"",
@@ -436,6 +461,8 @@ static weft_status item(weft_parser *parser) {
     return weft_text_error(parser, token, "the text comes to more than %d lines after repetition", MOST_ITEMS);
   if (weft_accept_word(parser, "each")) return each(parser, token);
   if (weft_accept_word(parser, "when")) return when(parser, token);
+  if (weft_accept_word(parser, "define")) return weft_text_define(parser, token);
+  if (weft_accept_word(parser, "use")) return weft_text_use(parser);
   WEFT_TRY(top_item(parser, token, &done));
   if (!done && parser->program != WEFT_NOTHING) WEFT_TRY(program_item(parser, token, &done));
   if (done) return NULL;
@@ -522,6 +549,7 @@ weft_status weft_kernel_parse(const char *text, const char *name_in_errors, cons
   free(parser.tokens);
   free(parser.widths);
   free(parser.constants);
+  free(parser.definitions);
   free(parser.mentions);
   free(parser.setting_used);
   if (status) {

@@ -8,11 +8,11 @@
 
 // clang-format off
 const char *const weft_kernel_words[] = {
-    "abs", "activate", "all", "and", "as", "async", "bf16", "bits", "block", "ceil", "channel", "clock", "colour",
-    "cos", "dot", "each", "else", "end", "exp", "f16", "f32", "floor", "for", "greatest", "i32", "if", "input",
-    "kernel", "log", "log2", "loop", "map", "max", "mesh", "min", "not", "or", "otherwise", "output", "parameter",
-    "program", "receive", "require", "round", "route", "rsqrt", "send", "sin", "sqrt", "stop", "sum", "switch",
-    "tanh", "task", "then", "unblock", "wait", "when"};
+    "abs", "activate", "all", "and", "as", "async", "bf16", "bits", "block", "break", "ceil", "channel", "clock",
+    "colour", "cos", "define", "dot", "each", "else", "end", "exp", "f16", "f32", "floor", "for", "greatest", "i32",
+    "if", "input", "kernel", "log", "log2", "loop", "map", "max", "mesh", "min", "not", "or", "otherwise", "output",
+    "parameter", "program", "receive", "require", "round", "route", "rsqrt", "send", "sin", "sqrt", "stop", "sum",
+    "switch", "tanh", "task", "then", "type", "unblock", "use", "wait", "when", "while"};
 // clang-format on
 const uint32_t weft_kernel_word_count = sizeof weft_kernel_words / sizeof *weft_kernel_words;
 
@@ -290,7 +290,7 @@ static void print_loop(const printer *p, const weft_instruction *i) {
 
 static void print_if(const printer *p, const weft_instruction *i) {
   static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
-  fputs("if ", p->out);
+  fprintf(p->out, "%s ", weft_instruction_name(i->kind));
   print_operand(p, &i->a);
   fprintf(p->out, " %s ", i->compare <= WEFT_AT_LEAST ? signs[i->compare] : "?");
   print_operand(p, &i->b);
@@ -311,7 +311,8 @@ static void print_switch(const printer *p, const weft_instruction *i) {
 static void print_control(const printer *p, const weft_instruction *i) {
   switch (i->kind) {
     case WEFT_DO_LOOP: print_loop(p, i); break;
-    case WEFT_DO_IF: print_if(p, i); break;
+    case WEFT_DO_IF:
+    case WEFT_DO_WHILE: print_if(p, i); break;
     case WEFT_DO_ACTIVATE:
     case WEFT_DO_BLOCK:
     case WEFT_DO_UNBLOCK:
@@ -401,7 +402,7 @@ static void print_task(const weft_program *program, const weft_task *task, FILE 
     fprintf(out, "%*s", 4 + 2 * depth, "");
     weft_kernel_print_instruction(program, &program->code[i], out);
     fputc('\n', out);
-    if (kind == WEFT_DO_LOOP || kind == WEFT_DO_IF || kind == WEFT_DO_ELSE) ++depth;
+    if (kind == WEFT_DO_LOOP || kind == WEFT_DO_IF || kind == WEFT_DO_ELSE || kind == WEFT_DO_WHILE) ++depth;
   }
 }
 

@@ -246,8 +246,11 @@ static void settle_types(const statement *s, const meaning *m, weft_instruction 
   weft_operand *operands[] = {&i->to, &i->a, &i->b, &i->c};
   weft_node *nodes[] = {s->to, m->operands[0], m->operands[1], m->operands[2]};
   weft_dtype wavelets = weft_wavelet_dtype(i);
-  for (size_t o = 0; o < 4; ++o)
+  for (size_t o = 0; o < 4; ++o) {
     if (nodes[o] && nodes[o]->untyped) operands[o]->dtype = wavelets;
+    // Of 32 bits one fills a wavelet, packed or not.
+    if (operands[o]->dtype == WEFT_F32 || operands[o]->dtype == WEFT_I32) operands[o]->packed = false;
+  }
   for (size_t o = 1; o < 4; ++o)
     if (nodes[o] && nodes[o]->kind == WEFT_NODE_WHOLE && i->kind != WEFT_DO_BITS && weft_dtype_is_real(i->to.dtype))
       *operands[o] = weft_f32((float)nodes[o]->whole);
@@ -315,6 +318,16 @@ static weft_status end_of(weft_parser *parser, const weft_token *begin, const ch
                          begin->line, weft_token_text(parser, weft_peek(parser)));
 }
 
+static weft_status body(weft_parser *parser, const weft_token *begin, const char *what) {
+  ++parser->open;
+  WEFT_TRY(weft_text_items(parser));
+  --parser->open;
+  const weft_token *last = weft_peek(parser);
+  WEFT_TRY(end_of(parser, begin, what));
+  emit(parser, last, WEFT_DO_END);
+  return NULL;
+}
+
 static weft_status loop(weft_parser *parser, const weft_token *token, weft_loop_form form) {
   weft_operand first, end;
   int64_t step = 1;
@@ -334,13 +347,7 @@ static weft_status loop(weft_parser *parser, const weft_token *token, weft_loop_
   i->b = end;
   i->c = weft_i32((int32_t)step);
   i->form = form;
-  ++parser->open;
-  WEFT_TRY(weft_text_items(parser));
-  --parser->open;
-  const weft_token *last = weft_peek(parser);
-  WEFT_TRY(end_of(parser, token, form == WEFT_MAP_LOOP ? "map" : "loop"));
-  emit(parser, last, WEFT_DO_END);
-  return NULL;
+  return body(parser, token, form == WEFT_MAP_LOOP ? "map" : "loop");
 }
 
 static weft_status comparison(weft_parser *parser, weft_relation *out) {
@@ -359,7 +366,7 @@ static void make_alike(weft_operand *a, const weft_operand *b) {
   if (a->kind == WEFT_CONSTANT && a->dtype == WEFT_I32 && b->dtype == WEFT_F32) *a = weft_f32((float)(int32_t)a->bits);
 }
 
-static weft_status condition(weft_parser *parser, const weft_token *token) {
+static weft_status condition(weft_parser *parser, const weft_token *token, weft_instruction_kind kind) {
   weft_operand a, b;
   weft_relation compare = WEFT_EQUAL;
   WEFT_TRY(read_scalar(parser, &a));
@@ -368,7 +375,7 @@ static weft_status condition(weft_parser *parser, const weft_token *token) {
   make_alike(&a, &b);
   make_alike(&b, &a);
   WEFT_TRY(weft_text_line_end(parser));
-  weft_instruction *i = emit(parser, token, WEFT_DO_IF);
+  weft_instruction *i = emit(parser, token, kind);
   i->a = a;
   i->b = b;
   i->compare = compare;
@@ -379,7 +386,7 @@ static weft_status condition(weft_parser *parser, const weft_token *token) {
 static weft_status if_else(weft_parser *parser, const weft_token *token) {
   uint32_t ifs = 1;
   bool last = false;
-  WEFT_TRY(condition(parser, token));
+  WEFT_TRY(condition(parser, token, WEFT_DO_IF));
   ++parser->open;
   for (;;) {
     WEFT_TRY(weft_text_items(parser));
@@ -391,7 +398,7 @@ static weft_status if_else(weft_parser *parser, const weft_token *token) {
       WEFT_TRY(weft_text_line_end(parser));
       continue;
     }
-    WEFT_TRY(condition(parser, other));
+    WEFT_TRY(condition(parser, other, WEFT_DO_IF));
     ++ifs;
   }
   --parser->open;
@@ -399,6 +406,11 @@ static weft_status if_else(weft_parser *parser, const weft_token *token) {
   WEFT_TRY(end_of(parser, token, "if"));
   for (; ifs > 0; --ifs) emit(parser, end, WEFT_DO_END);
   return NULL;
+}
+
+static weft_status while_holds(weft_parser *parser, const weft_token *token) {
+  WEFT_TRY(condition(parser, token, WEFT_DO_WHILE));
+  return body(parser, token, "while");
 }
 
 static weft_status move_switch(weft_parser *parser, const weft_token *token) {
@@ -431,13 +443,15 @@ weft_status weft_text_statement(weft_parser *parser) {
   if (weft_accept_word(parser, "loop")) return loop(parser, token, WEFT_PLAIN_LOOP);
   if (weft_accept_word(parser, "map")) return loop(parser, token, WEFT_MAP_LOOP);
   if (weft_accept_word(parser, "if")) return if_else(parser, token);
+  if (weft_accept_word(parser, "while")) return while_holds(parser, token);
   if (weft_accept_word(parser, "activate")) return with_task(parser, token, WEFT_DO_ACTIVATE);
   if (weft_accept_word(parser, "block")) return with_task(parser, token, WEFT_DO_BLOCK);
   if (weft_accept_word(parser, "unblock")) return with_task(parser, token, WEFT_DO_UNBLOCK);
   if (weft_accept_word(parser, "wait")) return wait_for(parser, token);
   if (weft_accept_word(parser, "switch")) return move_switch(parser, token);
-  if (weft_accept_word(parser, "stop")) {
-    emit(parser, token, WEFT_DO_STOP);
+  bool stops = weft_accept_word(parser, "stop");
+  if (stops || weft_accept_word(parser, "break")) {
+    emit(parser, token, stops ? WEFT_DO_STOP : WEFT_DO_BREAK);
     return NULL;
   }
   statement s = {.token = token, .microthread = WEFT_NOTHING};

@@ -64,10 +64,17 @@ struct weft_node {
 typedef struct weft_text_constant {  // a parameter, a colour, or the counter of an `each`
   const weft_token *name;            // NULL: one of the language's own, called `known`
   const char *known;
-  bool is_real, parameter;
+  bool is_real, is_type, parameter;
   int64_t whole;
   double real;
+  weft_dtype dtype;  // is_type
 } weft_text_constant;
+
+typedef struct weft_text_definition {  // define NAME(FORMAL, ...) BODY end
+  const weft_token *name, *body;
+  const weft_token **formals;
+  uint32_t formal_count, body_count;
+} weft_text_definition;
 
 typedef struct weft_text_mention {  // of a task that may be declared later
   const weft_token *token;
@@ -88,6 +95,8 @@ typedef struct weft_parser {
   uint32_t *widths;       // of the program's arrays: columns of those with two dimensions, else 0
   weft_text_constant *constants;
   uint32_t constant_count;
+  weft_text_definition *definitions;
+  uint32_t definition_count, used_tokens;
   weft_text_mention *mentions;
   uint32_t mention_count;
   const char *const *settings;
@@ -145,6 +154,15 @@ weft_status weft_text_view(weft_parser *parser, uint32_t array, weft_node *out_n
 // ---- kernel_statement.c: one statement of a task; loops and ifs read their bodies through kernel_parse.c.
 weft_status weft_text_statement(weft_parser *parser) WEFT_CHECKED;
 
+// ---- kernel_define.c
+
+// f32, f16, bf16, i32, or the name of a `type`.
+bool weft_accept_type(weft_parser *parser, weft_dtype *out_dtype);
+weft_status weft_text_type(weft_parser *parser, weft_dtype *out_dtype) WEFT_CHECKED;
+// What follows the words `define` (at `begin`) and `use`.
+weft_status weft_text_define(weft_parser *parser, const weft_token *begin) WEFT_CHECKED;
+weft_status weft_text_use(weft_parser *parser) WEFT_CHECKED;
+
 // ---- kernel_place.c
 
 // "at BLOCK and BLOCK where CONDITION": the blocks with cores in them; the caller frees them, also after a mistake.
@@ -155,5 +173,7 @@ weft_status weft_text_channel(weft_parser *parser) WEFT_CHECKED;
 // ---- kernel_parse.c: items until one of the words that end them: "end", "else", "otherwise", or the end of the text.
 weft_status weft_text_items(weft_parser *parser) WEFT_CHECKED;
 weft_status weft_text_line_end(weft_parser *parser) WEFT_CHECKED;
+// Goes to the `end` (or `otherwise`, if wanted) of what `begin` has opened, past what is nested.
+weft_status weft_text_skip(weft_parser *parser, const weft_token *begin, bool otherwise) WEFT_CHECKED;
 
 #endif

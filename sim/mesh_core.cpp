@@ -3,6 +3,7 @@
 // A core runs ahead: it carries out instructions at its own clock until one of them has to wait for the fabric. That is
 // sound because nobody but the core itself touches its memory and registers; operations of microthreads that write what
 // later instructions read are joined by tasks or WAIT.
+#include <algorithm>
 #include <cmath>
 
 #include "sim/mesh_state.h"
@@ -430,6 +431,11 @@ static bool run_loop(mesh_state &m, row &b, std::uint32_t where, const weft_inst
     return true;
   }
   const weft_instruction &loop = i.kind == WEFT_DO_LOOP ? i : program_of(m, c).code[i.target];
+  if (loop.kind == WEFT_DO_WHILE) {
+    c.clock += std::max<cycle>(1, whole(times.loop_cycles));  // a loop without end must meet most_cycles
+    c.pc = compare(m, c, loop) ? i.target + 1 : c.pc + 1;
+    return true;
+  }
   std::uint32_t *counter = &m.registers[c.registers + loop.to.index];
   std::int32_t step = static_cast<std::int32_t>(loop.c.bits);
   if (i.kind == WEFT_DO_LOOP)
@@ -458,6 +464,14 @@ static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const wef
       c.pc = compare(m, c, i) ? c.pc + 1 : i.target + 1;
       break;
     case WEFT_DO_ELSE: c.pc = i.target + 1; break;
+    case WEFT_DO_WHILE:
+      c.clock += whole(times.branch_cycles);
+      c.pc = compare(m, c, i) ? c.pc + 1 : i.target + 1;
+      break;
+    case WEFT_DO_BREAK:
+      c.clock += whole(times.scalar_cycles);
+      c.pc = program_of(m, c).code[i.target].target + 1;
+      break;
     case WEFT_DO_WAIT:
       if (c.threads & 1u << (1 + i.microthread)) {
         c.state = doing::waiting;

@@ -390,8 +390,10 @@ static double cycles_per_element(const weft_mesh &mesh, const weft_instruction &
     case WEFT_DO_TANH:
     case WEFT_DO_SINE:
     case WEFT_DO_COSINE: return t.function_cycles;
-    case WEFT_DO_SUM:
     case WEFT_DO_DOT:
+      if (sources_narrow) return 1 / positive(mesh.mixed_per_cycle);
+      return t.sum_cycles;
+    case WEFT_DO_SUM:
     case WEFT_DO_GREATEST: return t.sum_cycles;
     default: return 1 / positive(t.other_per_cycle);
   }
