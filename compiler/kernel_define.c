@@ -141,14 +141,48 @@ static const argument *put_in(const weft_text_definition *d, const argument *arg
   return NULL;
 }
 
+// What stands for "{name}" of a name in quotes; NULL: name is none of the formals, or stands for more than one word.
+static const char *in_name(weft_parser *parser, const weft_text_definition *d, const argument *arguments,
+                           const char *name, size_t length) {
+  const weft_token word = {.kind = WEFT_TOKEN_WORD, .begin = name, .length = (uint32_t)length};
+  const argument *a = put_in(d, arguments, &word);
+  if (!a || a->count != 1 || a->first->kind == WEFT_TOKEN_SIGN) return NULL;
+  // Constants are put in later; other words are parts of names.
+  bool later = a->first->kind == WEFT_TOKEN_WORD && weft_text_constant_find(parser, a->first);
+  return weft_arena_format(&parser->arena, later ? "{%.*s}" : "%.*s", (int)a->first->length, a->first->begin);
+}
+
+// A name in quotes with what formals stand for in it.
+static weft_token quoted(weft_parser *parser, const weft_text_definition *d, const argument *arguments,
+                         weft_token token) {
+  const char *at = token.begin, *end = token.begin + token.length;
+  const char *text = "";
+  bool changed = false;
+  while (at < end) {
+    const char *stop = *at == '{' && at + 1 < end && at[1] != '{' ? memchr(at, '}', (size_t)(end - at)) : NULL;
+    const char *put = stop ? in_name(parser, d, arguments, at + 1, (size_t)(stop - at) - 1) : NULL;
+    size_t piece = put ? (size_t)(stop - at) + 1 : *at == '{' && at + 1 < end && at[1] == '{' ? 2 : 1;
+    text = put ? weft_arena_format(&parser->arena, "%s%s", text, put)
+               : weft_arena_format(&parser->arena, "%s%.*s", text, (int)piece, at);
+    changed |= put != NULL;
+    at += piece;
+  }
+  if (!changed) return token;
+  token.begin = text;
+  token.length = (uint32_t)strlen(text);
+  return token;
+}
+
 // The definition's lines with the arguments put in, those of several tokens in brackets. Returns how many tokens; NULL
 // counts only.
-static uint32_t expand(const weft_text_definition *d, const argument *arguments, weft_token *out) {
+static uint32_t expand(weft_parser *parser, const weft_text_definition *d, const argument *arguments, weft_token *out) {
   uint32_t count = 0;
   for (uint32_t t = 0; t < d->body_count; ++t) {
     const argument *a = put_in(d, arguments, &d->body[t]);
     if (!a) {
       if (out) out[count] = d->body[t];
+      if (out && d->body[t].kind == WEFT_TOKEN_QUOTED && memchr(d->body[t].begin, '{', d->body[t].length))
+        out[count] = quoted(parser, d, arguments, d->body[t]);
       ++count;
       continue;
     }
@@ -192,14 +226,14 @@ weft_status weft_text_use(weft_parser *parser) {
   }
   const weft_text_definition d = *known;  // more may be defined meanwhile
   WEFT_TRY(read_arguments(parser, name, &d, arguments));
-  uint32_t count = expand(&d, arguments, NULL);
+  uint32_t count = expand(parser, &d, arguments, NULL);
   if (parser->used_tokens + count > MOST_TOKENS)
     return weft_text_error(parser, name, "uses come to more than %d words and signs", MOST_TOKENS);
   parser->used_tokens += count;
   // They stay until the end: what has been read points at them.
   weft_token *tokens = weft_arena_take(&parser->arena, count * sizeof *tokens), *before = parser->tokens;
   uint32_t at = parser->at, token_count = parser->token_count;
-  (void)expand(&d, arguments, tokens);
+  (void)expand(parser, &d, arguments, tokens);
   parser->tokens = tokens;
   parser->token_count = count;
   parser->at = 0;

@@ -187,27 +187,40 @@ weft_status weft_expect_sign(weft_parser *parser, uint32_t sign) {
 
 // ---- names ----
 
-// "{word}" in quotes is the value of a constant, "{{" a brace.
+// The expression between braces, read as a text of its own. False: none of constants that is a whole number.
+static bool evaluate(weft_parser *parser, const char *expression, int64_t *out_value) {
+  weft_parser own = *parser;
+  weft_node *n = NULL;
+  own.tokens = NULL;
+  own.token_count = own.at = 0;
+  weft_status status = weft_text_tokens(&own, expression);
+  if (!status) status = weft_text_expression(&own, &n);
+  bool whole = !status && n->kind == WEFT_NODE_WHOLE && weft_peek(&own)->kind == WEFT_TOKEN_END;
+  if (whole) *out_value = n->whole;
+  weft_status_free(status);
+  parser->arena = own.arena;
+  free(own.tokens);
+  return whole;
+}
+
+// "{constants}" in quotes is their value, "{{" a brace.
 static weft_status put_in(weft_parser *parser, const weft_token *quoted_name, const char **at, const char *end,
                           char *text, size_t size) {
   const char *begin = *at + 1, *stop = memchr(begin, '}', (size_t)(end - begin));
+  int64_t value = 0;
   if (!stop)
     return weft_text_error(parser, quoted_name, "{ without } in a name; expected {constant}, or {{ for a brace");
-  weft_token word = *quoted_name;
-  word.kind = WEFT_TOKEN_WORD;
-  word.begin = begin;
-  word.length = (uint32_t)(stop - begin);
+  weft_token word = {.kind = WEFT_TOKEN_WORD, .begin = begin, .length = (uint32_t)(stop - begin)};
   const weft_text_constant *constant = weft_text_constant_find(parser, &word);
+  *at = stop + 1;
   if (constant && constant->is_type) {
     snprintf(text, size, "%s", weft_dtype_name(constant->dtype));
-    *at = stop + 1;
     return NULL;
   }
-  if (!constant || constant->is_real)
+  if (!evaluate(parser, weft_arena_format(&parser->arena, "%.*s", (int)word.length, begin), &value))
     return weft_text_error(parser, quoted_name, "{%.*s} in a name: expected a constant that is a whole number",
                            (int)word.length, begin);
-  snprintf(text, size, "%" PRId64, constant->whole);
-  *at = stop + 1;
+  snprintf(text, size, "%" PRId64, value);
   return NULL;
 }
 
