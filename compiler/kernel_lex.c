@@ -195,7 +195,7 @@ static bool evaluate(weft_parser *parser, const char *expression, int64_t *out_v
   own.token_count = own.at = 0;
   weft_status status = weft_text_tokens(&own, expression);
   if (!status) status = weft_text_expression(&own, &n);
-  bool whole = !status && n->kind == WEFT_NODE_WHOLE && weft_peek(&own)->kind == WEFT_TOKEN_END;
+  bool whole = !status && n->kind == WEFT_NODE_WHOLE && weft_peek(&own)->kind <= WEFT_TOKEN_LINE;
   if (whole) *out_value = n->whole;
   weft_status_free(status);
   parser->arena = own.arena;

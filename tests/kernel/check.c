@@ -104,6 +104,9 @@ SPOIL(map_body, code[LOOP + 3].target = 0, code[LOOP].form = WEFT_MAP_LOOP, code
 SPOIL(open, code[WAIT - 1].kind = WEFT_DO_STOP)
 SPOIL(closed, code[LOOP].kind = WEFT_DO_STOP)
 SPOIL(second_else, code[ACTIVATE].kind = WEFT_DO_ELSE)
+SPOIL(breaks, code[WAIT].kind = WEFT_DO_BREAK)
+SPOIL(asks, code[IF].kind = WEFT_DO_WHILE, code[IF + 2].kind = WEFT_DO_STOP, code[IF].b = weft_f32(3))
+SPOIL(else_of_while, code[IF].kind = WEFT_DO_WHILE)
 SPOIL(compares, code[IF].b = weft_f32(3))
 SPOIL(waits, code[WAIT].microthread = 9)
 SPOIL(switches, code[SWITCH].b = weft_i32(0))
@@ -162,6 +165,9 @@ static const spoiling spoilings[] = {
     {open, "else: has no end"},
     {closed, "end: no loop or if is open here"},
     {second_else, "else: no if is open here"},
+    {breaks, "no loop or while is open here to break"},
+    {asks, "compares i32 with f32"},
+    {else_of_while, "no if is open here"},
     {compares, "compares i32 with f32"},
     {waits, "microthread 9"},
     {switches, "moves 0 switches; expected 1 or more"},

@@ -90,6 +90,14 @@ static const char *const pieces[] = {"0",
                                      "if ",
                                      "else\n",
                                      "loop",
+                                     "while n < 3\n",
+                                     "break\n",
+                                     "define d(a, b)\n",
+                                     "use d(a, 1)\n",
+                                     "use multiply(p, v, k)\n",
+                                     " where (x + y) % 2 == 0",
+                                     " inside",
+                                     "type real = f16\n",
                                      "map",
                                      "send",
                                      "receive ",
@@ -139,10 +147,11 @@ static void mutated_texts_are_refused_or_sound(void **state) {
   (void)state;
   weft_kernel *k = sample_kernel();
   char *texts[] = {read_file("line_sum"), read_file("heat"), read_file("lu"), printed_kernel(k)};
+  char *long_texts[] = {read_file("bicgstab"), read_file("seismic"), read_file("fft")};
   char *copy = malloc(1 << 16);
   uint32_t refused = 0, accepted = 0, rounds = 12000;
   for (uint32_t round = 0; round < rounds; ++round) {
-    strcpy(copy, texts[round % 4]);
+    strcpy(copy, round % 16 == 15 ? long_texts[round / 16 % 3] : texts[round % 4]);
     mutate_text(copy, 1 << 16, round);
     if (exercise_text(copy))
       ++accepted;
@@ -152,6 +161,7 @@ static void mutated_texts_are_refused_or_sound(void **state) {
   assert_true(refused > rounds / 4);
   assert_true(accepted > rounds / 50);
   for (int t = 0; t < 4; ++t) free(texts[t]);
+  for (int t = 0; t < 3; ++t) free(long_texts[t]);
   free(copy);
   weft_kernel_destroy(k);
 }

@@ -96,6 +96,18 @@ static const char *const readings[][2] = {
      "end"},
     {"loop n in 0:4\n k[n] = n\n end", "loop n in 0:4\n      k[n] = n\n    end"},
     {"map n in 4:0:-2\n k = k + n\n end", "map n in 4:0:-2\n      k = k + n\n    end"},
+    {"while s < 3\n s += 1\n if n == 2\n break\n end\n end",
+     "while s < 3.0\n      s = s + 1.0\n      if n == 2\n        break\n      end\n    end"},
+    {"loop n in 0:4\n while n > 2\n break\n end\n break\n end",
+     "loop n in 0:4\n      while n > 2\n        break\n      end\n      break\n    end"},
+    {"send c1 f32 packed <- a", "send c1 <- a"},
+    {"define twice(v, by2)\n v = v + v\n a = v * by2\n end\n use twice(s, 3 + n % 1 * 0)", NULL},
+    {"define twice(v, k2)\n v = v + v\n a = v * k2\n end\n use twice(s, 3 + 4)", "s = s + s\n    a = s * 7.0"},
+    {"define d\n stop\n end\n define e(q)\n when q > 0\n use d\n otherwise\n wait 1\n end\n end\n use e(1)\n use e(0)",
+     "stop\n    wait 1"},
+    {"define part(v, r, i)\n v[r, 0:2] = \"{v}\"[i, 2:4]\n end\n each i in 0..0\n use part(b, 1, i + 2)\n end",
+     "b[4:6] = b[10:12]"},
+    {"each i in 3..3\n i32 \"m{i + 1}_{2 * i}\"\n \"m4_6\" = 1\n end", "m4_6 = 1"},
 };
 
 static void statements_mean_what_is_printed(void **state) {
@@ -172,6 +184,27 @@ static const char *const mistakes[][2] = {
     {"mesh 2 by 2", "the mesh has its size already"},
     {"require rows == 3", "test:13:9: requires rows == 3"},
     {"colour red = 24", "a colour is 24; expected 0 to 23"},
+    {"    while n\n    end", "expected a comparison"},
+    {"    while n > 0\n    stop", "expected \"end\" of the while in line 13"},
+    {"    use sums(a)", "test:13:9: \"sums\" is not defined: define sums ... end comes first"},
+    {"define one\nend\ndefine one\nend", "test:15:8: \"one\" is defined in line 13 already"},
+    {"define one(a)\n stop\nend\n use on", "test:16:6: \"on\" is not defined; the nearest is \"one\""},
+    {"define one(a)\n stop\nend\n use one", "test:16:6: \"one\" of line 13 takes 1, not 0"},
+    {"define one(at)\n stop\nend", "\"at\" has a meaning in lines; choose another name"},
+    {"define one(a)\n stop", "expected \"end\" of \"define\" in line 13"},
+    {"define one(q)\n q = zz\nend\n use one(s)",
+     "test:14:6: \"zz\" is unknown here; the nearest known name is \"a\" (used"},
+    {"define one\n use one\nend\n use one", "nested deeper than 40"},
+    {"define one(q)\n s = q\nend\n use one(s, )", "expected what is put in here"},
+    {"define one(q)\n s = q\nend\n use one(s", "expected \")\", found the end of the"},
+    {"type real = f64", "expected a type (f32, f16, bf16, i32), found \"f64\""},
+    {"type real = f16\n\n  f32 a2[4] = real", "test:15:15: \"real\" is a type, of line 13"},
+    {"type real = f16\ntype real = f32", "\"real\" is already known"},
+    {"route c2 at all where x > y: north -> south; then west -> east inside",
+     "nothing of position 1 is inside the mesh; give these routers a route of their own"},
+    {"route c2 at all where x / 2.0: ramp -> east inside", "where needs a condition of constants, x and y"},
+    {"program p at all where x = 0\n", "expected the end of the line, found \"=\""},
+    {"    s = \"a{1 +}\"", "{1 +} in a name: expected a constant that is a whole number"},
     {"program p at 0, 0\n  tsk t",
      "test:14:3: \"tsk\" does not begin a line of a program before its first task; the nearest word "
      "that does is \"task\""},
@@ -247,6 +280,83 @@ static void settings_are_judged(void **state) {
   weft_status_free(status);
 }
 
+// Who has the colour, row by row: a letter per target, small for ports and R for the ramp; '.' for no route.
+static void draw(const weft_kernel *k, uint32_t colour, char *out) {
+  static const char letters[] = "neswR";
+  for (uint32_t y = 0; y < k->rows; ++y) {
+    for (uint32_t x = 0; x < k->columns; ++x) {
+      const weft_route *found = NULL;
+      for (uint32_t r = 0; r < k->route_count; ++r) {
+        const weft_block *b = &k->routes[r].block;
+        bool in = k->routes[r].colour == colour && x >= b->x && x < b->x_end && (x - b->x) % b->step_x == 0 &&
+                  y >= b->y && y < b->y_end && (y - b->y) % b->step_y == 0;
+        if (in && found) fail_msg("two routes at (%u, %u)", x, y);
+        if (in) found = &k->routes[r];
+      }
+      for (uint32_t p = 0; p < WEFT_PORTS; ++p)
+        if (found && found->positions[0].to & 1u << p) *out++ = letters[p];
+      *out++ = found ? ' ' : '.';
+      if (!found) *out++ = ' ';
+    }
+    out[-1] = '\n';
+  }
+  *out = 0;
+}
+
+static void conditions_choose_cores(void **state) {
+  (void)state;
+  static const char *const drawn[][2] = {
+      {"where (x + 2 * y) % 5 == 1 : ramp -> north east south west inside", ". esw . . .\n. . . . nsw\n. . new . .\n"},
+      {"where x == y or x + y == 4 : ramp -> north inside", ". . . . .\n. n . n .\n. . n . .\n"},
+      {"where x > 0 and not y == 1 : west -> ramp east inside", ". eR eR eR R\n. . . . .\n. eR eR eR R\n"},
+      {"where 1 : west -> east ramp inside", ". eR eR eR R\n. eR eR eR R\n. eR eR eR R\n"},
+      {"where (x * x + y) % 3 == 2 and x < 7 : north -> south inside", ". . . . .\n. s s . s\n. . . . .\n"},
+      {"where 0 : ramp -> east", ". . . . .\n. . . . .\n. . . . .\n"},
+      {"and 0, 0 where x + y < 1 : ramp -> east south", NULL},
+  };
+  for (size_t d = 0; d < sizeof drawn / sizeof *drawn && drawn[d][1]; ++d) {
+    char text[256], picture[256];
+    snprintf(text, sizeof text, "kernel k\nmesh 5 by 3\nroute c3 at all %s\n", drawn[d][0]);
+    weft_kernel *k = parse(text);
+    draw(k, 3, picture);
+    if (strcmp(picture, drawn[d][1]) != 0) fail_msg("%s:\n%s", drawn[d][0], picture);
+    weft_kernel_destroy(k);
+  }
+  weft_kernel *k = parse("kernel k\nmesh 1 by 4\nroute c0 at all : ramp -> north east south west inside\n");
+  char picture[64];
+  draw(k, 0, picture);
+  assert_string_equal(picture, "s\nns\nns\nn\n");
+  weft_kernel_destroy(k);
+  k = parse("kernel k\nmesh 64 by 50\nprogram a at all where (x + 2 * y) % 5 == 3\n i32 i\n task t on start\n i = 1\n");
+  assert_int_equal(k->programs[0].block_count, 5);  // not one per core
+  weft_kernel_destroy(k);
+}
+
+static void types_have_names(void **state) {
+  (void)state;
+  static const char text[] =
+      "kernel k\ntype real = f32\nmesh 2 by 1\nroute c0 at 0, 0 : ramp -> east\nroute c0 at 1, 0 : west -> ramp\n"
+      "program \"of_{real}\" at 0, 0\n real a[8]\n task t on start\n send c0 real packed <- a\n"
+      "program q at 1, 0\n input real b[8]\n task t on start\n b = receive c0 packed\n";
+  const char *const settings[] = {"real=bf16"}, *const wrong[] = {"real=f64"};
+  weft_kernel *k;
+  assert_null(weft_kernel_parse(text, "test", NULL, 0, &k));
+  assert_string_equal(k->programs[0].name, "of_f32");
+  assert_false(k->programs[0].code[0].to.packed);
+  weft_kernel_destroy(k);
+  assert_null(weft_kernel_parse(text, "test", settings, 1, &k));
+  assert_null(weft_kernel_check(k, 0));
+  assert_string_equal(k->programs[0].name, "of_bf16");
+  assert_int_equal(k->programs[1].arrays[0].dtype, WEFT_BF16);
+  assert_true(k->programs[0].code[0].to.packed && k->programs[1].code[0].a.packed);
+  assert_int_equal(k->programs[1].code[0].a.dtype, WEFT_BF16);
+  weft_kernel_destroy(k);
+  weft_status status = weft_kernel_parse(text, "test", wrong, 1, &k);
+  assert_string_equal(weft_status_message(status),
+                      "test: setting real: expected a type (f32, f16, bf16, i32), found \"f64\"");
+  weft_status_free(status);
+}
+
 static void routes_channels_and_names(void **state) {
   (void)state;
   weft_kernel *k = parse(
@@ -275,6 +385,8 @@ int main(void) {
       cmocka_unit_test(mistakes_are_named_with_their_place),
       cmocka_unit_test(settings_change_parameters),
       cmocka_unit_test(settings_are_judged),
+      cmocka_unit_test(conditions_choose_cores),
+      cmocka_unit_test(types_have_names),
       cmocka_unit_test(routes_channels_and_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
