@@ -9,9 +9,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "base/random.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "cli/kernel_data.h"
 #include "cli/observe.h"
 #include "compiler/kernel.h"
 #include "models/directory.h"
@@ -148,188 +148,26 @@ static weft_status run_print(int argc, const char **argv) {
   return status;
 }
 
-// ---- run: arrays over all cores ----
-
-typedef struct execution {
-  const weft_kernel *kernel;
-  const weft_machine *machine;
-  weft_mesh_sim *mesh;
-  uint32_t *programs;  // of each core, row by row; WEFT_NOTHING for none
-  uint32_t cores;      // with a program
-  uint32_t **words;    // buffers of the channels
-} execution;
-
-static void find_programs(execution *e) {
-  const weft_kernel *k = e->kernel;
-  size_t cores = (size_t)k->columns * k->rows;
-  e->programs = weft_allocate_array(cores, sizeof *e->programs);
-  memset(e->programs, 0xff, cores * sizeof *e->programs);
-  for (uint32_t p = 0; p < k->program_count; ++p)
-    for (uint32_t b = 0; b < k->programs[p].block_count; ++b) {
-      const weft_block *block = &k->programs[p].blocks[b];
-      for (uint64_t y = block->y; y < block->y_end; y += block->step_y)
-        for (uint64_t x = block->x; x < block->x_end; x += block->step_x) e->programs[y * k->columns + x] = p;
-    }
-  for (size_t c = 0; c < cores; ++c) e->cores += e->programs[c] != WEFT_NOTHING;
-}
-
-// Elements of the array in core `core`, 0 if its program has none of that name.
-static uint32_t length_at(const execution *e, size_t core, const char *array) {
-  if (e->programs[core] == WEFT_NOTHING) return 0;
-  const weft_program *p = &e->kernel->programs[e->programs[core]];
-  for (uint32_t a = 0; a < p->array_count; ++a)
-    if (strcmp(p->arrays[a].name, array) == 0) return p->arrays[a].length;
-  return 0;
-}
-
-static uint64_t length_of(const execution *e, const char *array) {
-  uint64_t length = 0;
-  for (size_t c = 0; c < (size_t)e->kernel->columns * e->kernel->rows; ++c) length += length_at(e, c, array);
-  return length;
-}
-
-static uint32_t find_channel(const execution *e, const char *name, bool into_mesh) {
-  for (uint32_t c = 0; c < e->kernel->channel_count; ++c)
-    if (e->kernel->channels[c].into_mesh == into_mesh && strcmp(e->kernel->channels[c].name, name) == 0) return c;
-  return WEFT_NOTHING;
-}
-
-static weft_status unknown_array(const execution *e, const char *option, const char *name) {
-  const char *known[512];
-  size_t count = 0;
-  for (uint32_t p = 0; p < e->kernel->program_count; ++p)
-    for (uint32_t a = 0; a < e->kernel->programs[p].array_count && count < 400; ++a)
-      known[count++] = e->kernel->programs[p].arrays[a].name;
-  for (uint32_t c = 0; c < e->kernel->channel_count && count < 512; ++c) known[count++] = e->kernel->channels[c].name;
-  const char *nearest = weft_nearest(name, known, count);
-  return weft_error(WEFT_INVALID, "--%s: kernel %s has no array or channel \"%s\"%s%s%s", option, e->kernel->name, name,
-                    nearest ? "; the nearest is \"" : "", nearest ? nearest : "", nearest ? "\"" : "");
-}
-
-// "NAME=REST" into its parts; caller frees the name.
-static weft_status split(const char *option, const char *argument, const char *wanted, char **out_name,
-                         const char **out_rest) {
-  const char *equals = strchr(argument, '=');
-  if (!equals || equals == argument || !equals[1])
-    return weft_error(WEFT_INVALID, "--%s: expected %s, found \"%s\"", option, wanted, argument);
-  *out_name = weft_format("%.*s", (int)(equals - argument), argument);
-  *out_rest = equals + 1;
-  return NULL;
-}
-
-static weft_status read_values(const char *path, uint64_t count, float *values) {
-  weft_mapping file;
-  WEFT_TRY(weft_mapping_open(path, &file));
-  weft_status status = NULL;
-  if (file.size != count * sizeof *values)
-    status = weft_error(WEFT_INVALID, "%s: %zu bytes; %" PRIu64 " elements of f32 are %" PRIu64, path, file.size, count,
-                        count * (uint64_t)sizeof *values);
-  else
-    memcpy(values, file.bytes, file.size);
-  weft_mapping_close(&file);
-  return status;
-}
-
-// "iota", "ones", "random:SEED" or a file.
-static weft_status make_values(const char *what, uint64_t count, float *values) {
-  if (strcmp(what, "iota") == 0) {
-    for (uint64_t i = 0; i < count; ++i) values[i] = (float)i;
-  } else if (strcmp(what, "ones") == 0) {
-    for (uint64_t i = 0; i < count; ++i) values[i] = 1;
-  } else if (strncmp(what, "random:", 7) == 0) {
-    char *end;
-    uint64_t seed = strtoull(what + 7, &end, 10);
-    if (end == what + 7 || *end || what[7] == '-')
-      return weft_error(WEFT_INVALID, "\"%s\": expected random:SEED with a whole number", what);
-    for (uint64_t i = 0; i < count; ++i) values[i] = (float)(2 * weft_random_uniform(seed, 0, i) - 1);
-  } else {
-    return read_values(what, count, values);
-  }
-  return NULL;
-}
-
-static weft_status move_array(const execution *e, const char *name, float *values, bool write) {
-  for (size_t c = 0; c < (size_t)e->kernel->columns * e->kernel->rows; ++c) {
-    uint32_t length = length_at(e, c, name);
-    uint32_t x = (uint32_t)(c % e->kernel->columns), y = (uint32_t)(c / e->kernel->columns);
-    if (length == 0) continue;
-    WEFT_TRY(write ? weft_mesh_write_f32(e->mesh, x, y, name, values, length)
-                   : weft_mesh_read_f32(e->mesh, x, y, name, values, length));
-    values += length;
-  }
-  return NULL;
-}
-
-static weft_status apply_input(execution *e, const char *argument) {
-  char *name = NULL;
-  const char *what = NULL;
-  void *values = NULL;
-  WEFT_TRY(split("input", argument, "ARRAY=iota, ARRAY=ones, ARRAY=random:SEED or ARRAY=FILE", &name, &what));
-  uint32_t channel = find_channel(e, name, true);
-  uint64_t count = channel != WEFT_NOTHING ? e->kernel->channels[channel].words : length_of(e, name);
-  weft_status status = NULL;
-  if (channel == WEFT_NOTHING && count == 0) status = unknown_array(e, "input", name);
-  if (!status) status = weft_allocate_large(count * sizeof(float), name, &values);
-  if (!status) status = weft_status_prefix(make_values(what, count, values), "--input %s: ", name);
-  if (!status && channel != WEFT_NOTHING)
-    memcpy(e->words[channel], values, count * sizeof(float));
-  else if (!status)
-    status = move_array(e, name, values, true);
-  weft_free_large(values);
-  free(name);
-  return status;
-}
-
-// Values of an array over all cores, or of a channel out of the mesh. Caller releases them.
-static weft_status fetch(const execution *e, const char *option, const char *name, float **out_values,
-                         uint64_t *out_count) {
-  uint32_t channel = find_channel(e, name, false);
-  uint64_t count = channel != WEFT_NOTHING ? e->kernel->channels[channel].words : length_of(e, name);
-  void *values = NULL;
-  if (channel == WEFT_NOTHING && count == 0) return unknown_array(e, option, name);
-  WEFT_TRY(weft_allocate_large(count * sizeof(float), name, &values));
-  weft_status status = NULL;
-  if (channel != WEFT_NOTHING)
-    memcpy(values, e->words[channel], count * sizeof(float));
-  else
-    status = move_array(e, name, values, false);
-  if (status) {
-    weft_free_large(values);
-    return status;
-  }
-  *out_values = values;
-  *out_count = count;
-  return NULL;
-}
-
-static weft_status write_output(const execution *e, const char *argument) {
-  char *name = NULL;
-  const char *path = NULL;
-  float *values = NULL;
-  uint64_t count = 0;
-  WEFT_TRY(split("output", argument, "ARRAY=FILE", &name, &path));
-  weft_status status = fetch(e, "output", name, &values, &count);
-  if (!status) status = weft_file_write(path, values, count * sizeof *values);
-  weft_free_large(values);
-  free(name);
-  return status;
-}
-
 // ---- run: what is printed ----
 
-static void print_values(const execution *e, const char *name, const float *values, uint64_t count) {
-  if (find_channel(e, name, false) != WEFT_NOTHING) {
+static void print_numbers(const double *values, uint64_t count, bool whole) {
+  for (uint64_t i = 0; i < count; ++i) printf(whole ? " %.0f" : " %.9g", values[i]);
+  printf("\n");
+}
+
+static void print_values(const weft_execution *e, const char *name, const weft_execution_values *v) {
+  if (v->channel) {
     printf("%s:", name);
-    for (uint64_t i = 0; i < count; ++i) printf(" %.9g", (double)values[i]);
-    printf("\n");
+    print_numbers(v->values, v->count, v->whole);
     return;
   }
+  const double *at = v->values;
   for (size_t c = 0; c < (size_t)e->kernel->columns * e->kernel->rows; ++c) {
-    uint32_t length = length_at(e, c, name);
+    uint32_t length = weft_execution_length(e, c, name);
     if (length == 0) continue;
     printf("%s (%zu, %zu):", name, c % e->kernel->columns, c / e->kernel->columns);
-    for (uint32_t i = 0; i < length; ++i) printf(" %.9g", (double)*values++);
-    printf("\n");
+    print_numbers(at, length, v->whole);
+    at += length;
   }
 }
 
@@ -339,7 +177,7 @@ static const char *const stall_keys[WEFT_STALLS] = {"stall_receive_percent", "st
                                                     "stall_microthread_percent", "stall_idle_percent"};
 
 // Percent of all cycles of all cores that have a program.
-static double share(const execution *e, const weft_mesh_report *r, uint64_t cycles) {
+static double share(const weft_execution *e, const weft_mesh_report *r, uint64_t cycles) {
   double all = (double)r->cycles * e->cores;
   return all > 0 ? 100 * (double)cycles / all : 0;
 }
@@ -354,7 +192,7 @@ static void add_row(weft_table *table, const char *quantity, double value, int d
   weft_table_text(table, unit);
 }
 
-static void print_report(const execution *e, const weft_mesh_report *r) {
+static void print_report(const weft_execution *e, const weft_mesh_report *r) {
   double seconds = (double)r->cycles / e->machine->mesh.clock_hz;
   printf("%s on %u x %u cores of %s\n", e->kernel->name, e->kernel->columns, e->kernel->rows, e->machine->name);
   weft_table *table = weft_table_create();
@@ -376,7 +214,7 @@ static void print_report(const execution *e, const weft_mesh_report *r) {
   weft_table_destroy(table);
 }
 
-static json_t *report_json(const execution *e, const weft_mesh_report *r) {
+static json_t *report_json(const weft_execution *e, const weft_mesh_report *r) {
   char hash[17];
   snprintf(hash, sizeof hash, "%016" PRIx64, r->hash);
   double seconds = (double)r->cycles / e->machine->mesh.clock_hz;
@@ -393,26 +231,27 @@ static json_t *report_json(const execution *e, const weft_mesh_report *r) {
   return root;
 }
 
-static weft_status print_arrays(const execution *e, const char *const *names, json_t *arrays) {
+static weft_status print_arrays(const weft_execution *e, const char *const *names, json_t *arrays) {
   for (; names && *names; ++names) {
-    float *values = NULL;
-    uint64_t count = 0;
-    WEFT_TRY(fetch(e, "print", *names, &values, &count));
+    weft_execution_values v;
+    WEFT_TRY(weft_execution_fetch(e, "print", *names, &v));
     if (arrays) {
       json_t *list = json_array();
-      for (uint64_t i = 0; i < count; ++i)
-        json_array_append_new(list, isfinite(values[i]) ? json_real((double)values[i]) : json_null());
+      for (uint64_t i = 0; i < v.count; ++i)
+        json_array_append_new(list, v.whole                 ? json_integer((json_int_t)v.values[i])
+                                    : isfinite(v.values[i]) ? json_real(v.values[i])
+                                                            : json_null());
       json_object_set_new(arrays, *names, list);
     } else {
-      print_values(e, *names, values, count);
+      print_values(e, *names, &v);
     }
-    weft_free_large(values);
+    free(v.values);
   }
   return NULL;
 }
 
-static weft_status print_results(const execution *e, const weft_mesh_report *r, const char *const *names, bool json,
-                                 weft_cli_observe *observe) {
+static weft_status print_results(const weft_execution *e, const weft_mesh_report *r, const char *const *names,
+                                 bool json, weft_cli_observe *observe) {
   weft_log(WEFT_LOG_DEBUG, "simulated in %.3f s, %.1f million hops/s", r->wall_seconds,
            r->wall_seconds > 0 ? (double)(r->link_hops + r->ramp_hops) / r->wall_seconds / 1e6 : 0);
   if (observe->csv) return weft_cli_observe_end(observe, stdout);
@@ -443,7 +282,7 @@ typedef struct run_options {
   weft_cli_observe observe;
 } run_options;
 
-static weft_status open_channels(execution *e) {
+static weft_status open_channels(weft_execution *e) {
   const weft_kernel *k = e->kernel;
   e->words = weft_allocate_array(k->channel_count, sizeof *e->words);
   for (uint32_t c = 0; c < k->channel_count; ++c) {
@@ -457,37 +296,30 @@ static weft_status open_channels(execution *e) {
 }
 
 // What is asked for after the run must be there: told before a long one.
-static weft_status check_names(const execution *e, const run_options *o) {
+static weft_status check_names(const weft_execution *e, const run_options *o) {
   weft_status status = NULL;
   for (const char *const *name = o->prints; name && *name && !status; ++name)
-    if (find_channel(e, *name, false) == WEFT_NOTHING && length_of(e, *name) == 0)
-      status = unknown_array(e, "print", *name);
-  for (const char *const *output = o->outputs; output && *output && !status; ++output) {
-    char *name = NULL;
-    const char *path = NULL;
-    status = split("output", *output, "ARRAY=FILE", &name, &path);
-    if (!status && find_channel(e, name, false) == WEFT_NOTHING && length_of(e, name) == 0)
-      status = unknown_array(e, "output", name);
-    free(name);
-  }
+    status = weft_execution_check(e, "print", *name);
+  for (const char *const *output = o->outputs; output && *output && !status; ++output)
+    status = weft_execution_check_output(e, *output);
   return status;
 }
 
-static weft_status execute(execution *e, run_options *o) {
+static weft_status execute(weft_execution *e, run_options *o) {
   weft_mesh_options options = weft_mesh_options_default();
   options.threads = (uint32_t)o->threads;
   options.most_cycles = (uint64_t)o->most_cycles;
   WEFT_TRY(weft_cli_observe_begin(&o->observe, e->kernel->name, e->machine));
   WEFT_TRY(weft_cli_observe_open(&o->observe, e->kernel->columns, e->kernel->rows, &options));
   options.count_links = true;  // the report says how busy cores are
-  find_programs(e);
+  weft_execution_find_programs(e);
   WEFT_TRY(check_names(e, o));
   WEFT_TRY(weft_mesh_open(e->kernel, e->machine, &options, &e->mesh));
   WEFT_TRY(open_channels(e));
-  for (const char *const *input = o->inputs; input && *input; ++input) WEFT_TRY(apply_input(e, *input));
+  for (const char *const *input = o->inputs; input && *input; ++input) WEFT_TRY(weft_execution_input(e, *input));
   weft_mesh_report report;
   WEFT_TRY(weft_status_prefix(weft_mesh_run(e->mesh, &report), "kernel %s: ", e->kernel->name));
-  for (const char *const *output = o->outputs; output && *output; ++output) WEFT_TRY(write_output(e, *output));
+  for (const char *const *output = o->outputs; output && *output; ++output) WEFT_TRY(weft_execution_output(e, *output));
   weft_cli_observe_take(&o->observe, "", e->kernel, e->mesh, &report);
   return print_results(e, &report, o->prints, o->json != 0, &o->observe);
 }
@@ -500,7 +332,7 @@ static weft_status execute_file(const weft_cli_options *options, run_options *o)
   WEFT_TRY(read_mesh(o->machine, &machine));
   weft_status status = read_kernel(options, machine->mesh.sram_bytes_per_core, &kernel);
   if (!status) {
-    execution e = {.kernel = kernel, .machine = machine};
+    weft_execution e = {.kernel = kernel, .machine = machine};
     status = execute(&e, o);
     weft_mesh_close(e.mesh);
     for (uint32_t c = 0; e.words && c < kernel->channel_count; ++c) weft_free_large(e.words[c]);
@@ -521,10 +353,11 @@ static weft_status run_run(int argc, const char **argv) {
   run_options o = {.threads = 1};
   struct poptOption table[] = {
       {"machine", 'm', POPT_ARG_STRING, &o.machine, 0, "mesh that executes it (default wse2)", "M"},
-      {"input", 'i', POPT_ARG_ARGV, &o.inputs, 0, "write before the start: iota, ones, random:SEED or a file of f32",
-       "ARRAY=WHAT"},
-      {"output", 'o', POPT_ARG_ARGV, &o.outputs, 0, "write an array to a file of f32 after the end", "ARRAY=FILE"},
-      {"print", 'p', POPT_ARG_ARGV, &o.prints, 0, "print an array after the end", "ARRAY"},
+      {"input", 'i', POPT_ARG_ARGV, &o.inputs, 0,
+       "write before the start: iota, ones, random:SEED, a file of f32 or FILE.npy", "ARRAY=WHAT"},
+      {"output", 'o', POPT_ARG_ARGV, &o.outputs, 0,
+       "write an array or register to a file of f32 or to FILE.npy after the end", "ARRAY=FILE"},
+      {"print", 'p', POPT_ARG_ARGV, &o.prints, 0, "print an array or a register after the end", "ARRAY"},
       {"threads", 't', POPT_ARG_INT, &o.threads, 0, "1 or 2, with the same result (default 1)", "N"},
       {"most-cycles", 0, POPT_ARG_LONGLONG, &o.most_cycles, 0, "give up after so many cycles (default 0: never)", "N"},
       {"json", 'j', POPT_ARG_NONE, &o.json, 0, "for programs", NULL},

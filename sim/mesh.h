@@ -116,6 +116,9 @@ weft_status weft_mesh_write_f32(weft_mesh_sim *mesh, uint32_t x, uint32_t y, con
                                 size_t count) WEFT_CHECKED;
 weft_status weft_mesh_read_f32(const weft_mesh_sim *mesh, uint32_t x, uint32_t y, const char *array, float *values,
                                size_t count) WEFT_CHECKED;
+// The 32 bits of a register of the core's program.
+weft_status weft_mesh_register(const weft_mesh_sim *mesh, uint32_t x, uint32_t y, const char *name,
+                               uint32_t *out_bits) WEFT_CHECKED;
 // Words of a channel, by its index in the kernel; the buffer belongs to the caller until the mesh is closed.
 weft_status weft_mesh_feed(weft_mesh_sim *mesh, uint32_t channel, const uint32_t *words, uint64_t count) WEFT_CHECKED;
 weft_status weft_mesh_drain(weft_mesh_sim *mesh, uint32_t channel, uint32_t *words, uint64_t count) WEFT_CHECKED;

@@ -356,6 +356,25 @@ weft_status weft_mesh_read_f32(const weft_mesh_sim *mesh, uint32_t x, uint32_t y
   return nullptr;
 }
 
+weft_status weft_mesh_register(const weft_mesh_sim *mesh, uint32_t x, uint32_t y, const char *name,
+                               uint32_t *out_bits) {
+  const mesh_state &m = mesh->state;
+  if (x >= m.columns || y >= m.rows || m.cores[y * m.columns + x].program == WEFT_NOTHING)
+    return weft_error(WEFT_INVALID, "core (%u, %u) of %u x %u runs no program", x, y, m.columns, m.rows);
+  const weft::core &c = m.cores[y * m.columns + x];
+  const weft_program &p = m.kernel->programs[c.program];
+  std::vector<const char *> names;
+  for (std::uint32_t r = 0; r < p.register_count; ++r) {
+    names.push_back(p.registers[r].name);
+    if (std::strcmp(p.registers[r].name, name) != 0) continue;
+    *out_bits = m.registers[c.registers + r];
+    return nullptr;
+  }
+  const char *nearest = weft_nearest(name, names.data(), names.size());
+  return weft_error(WEFT_INVALID, "program %s has no register \"%s\"; the nearest is \"%s\"", p.name, name,
+                    nearest ? nearest : "");
+}
+
 static weft_status find_channel(weft_mesh_sim *mesh, uint32_t channel, bool into, uint64_t count,
                                 weft::channel_state **out_state) {
   mesh_state &m = mesh->state;
