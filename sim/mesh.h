@@ -85,6 +85,7 @@ typedef struct weft_mesh_options {
   uint64_t most_cycles;  // stop with WEFT_FAILED after so many; 0: never
   bool count_links;      // keep wavelets and blocked cycles per link and core (weft_mesh_link, weft_mesh_core)
   const weft_mesh_observer *observer;  // NULL: nobody looks. With an observer one thread runs
+  bool plain;  // vector operations element by element, as the reference does them: slower, the same result
 } weft_mesh_options;
 weft_mesh_options weft_mesh_options_default(void);  // 1 thread, no limit, counts links
 

@@ -189,7 +189,8 @@ static void start_operation(mesh_state &m, row &b, std::uint32_t where, const we
   core &c = m.cores[where];
   const cost &k = m.programs[c.program].costs[static_cast<std::size_t>(&i - program_of(m, c).code)];
   operation &o = m.operations[c.first_operation + number];
-  double per_element = k.per_element * conflict_of(m, c, i);
+  const prepared &q = m.programs[c.program].ready[static_cast<std::size_t>(&i - program_of(m, c).code)];
+  double per_element = k.per_element * factor_of(m, c, i, q);
   double per_word = per_element * k.width;
   o = operation{};
   o.instruction = &i;
@@ -201,7 +202,7 @@ static void start_operation(mesh_state &m, row &b, std::uint32_t where, const we
   c.threads = static_cast<std::uint16_t>(c.threads | 1u << number);
   ++b.sum.instructions;
   b.sum.elements += count;
-  b.sum.flops += flops_of(i) * count;
+  b.sum.flops += q.flops * count;
   for (int s = 0; s < 3; ++s) {
     const weft_operand *r = receives(i, s);
     if (!r) continue;
@@ -243,7 +244,7 @@ static void begin_task(mesh_state &m, std::uint32_t where, std::uint32_t task, c
   c.task = task;
   c.pc = it.first;
   c.end = it.first + it.count;
-  c.clock = t + whole(first ? m.description.times.start_cycles : m.description.times.task_cycles);
+  c.clock = t + (first ? m.times.start : m.times.task);
   c.since = t;
   if (m.options.count_links) m.accounts[where].busy += c.clock - t;
   c.state = doing::running;
@@ -268,13 +269,29 @@ static void stall(mesh_state &m, std::uint32_t where, weft_stall why, std::uint3
 
 enum class outcome { goes_on, waits };
 
+// Elements; a register that is negative means none.
+static std::uint32_t count_of(const mesh_state &m, const core &c, const weft_instruction &i) {
+  std::uint32_t count = i.count_register == WEFT_NOTHING ? i.count : m.registers[c.registers + i.count_register];
+  return static_cast<std::int32_t>(count) < 0 ? 0 : count;
+}
+
+static bool calculate(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i, const prepared &q,
+                      std::uint32_t count) {
+  const core &c = m.cores[where];
+  if (carry_out(m, c, i, q, count)) return true;
+  std::uint32_t unused[3] = {0, 0, 0}, sent = 0;
+  std::string why;
+  if (compute(m, c, i, 0, count, unused, &sent, why)) return true;
+  fail(m, b, where, &i, why);
+  return false;
+}
+
 static outcome run_vector(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i) {
   core &c = m.cores[where];
-  const weft_core_times &times = m.description.times;
-  const cost &k = m.programs[c.program].costs[c.pc];
-  std::uint32_t count = i.count;
-  if (i.count_register != WEFT_NOTHING) count = m.registers[c.registers + i.count_register];
-  if (static_cast<std::int32_t>(count) < 0) count = 0;
+  const program_facts &facts = m.programs[c.program];
+  const cost &k = facts.costs[c.pc];
+  const prepared &q = facts.ready[c.pc];
+  std::uint32_t count = count_of(m, c, i);
   bool thread = i.microthread != WEFT_NOTHING;
   std::uint8_t number = thread ? static_cast<std::uint8_t>(1 + i.microthread) : sync_operation;
   if (c.threads & 1u << number) {  // its microthread is still at the one before
@@ -284,9 +301,8 @@ static outcome run_vector(mesh_state &m, row &b, std::uint32_t where, const weft
   }
   if (k.fabric || thread) {
     if (thread) {
-      cycle starts = whole(times.microthread_cycles);
-      c.clock += starts;
-      if (m.options.count_links) m.accounts[where].busy += starts;
+      c.clock += m.times.microthread;
+      if (m.options.count_links) m.accounts[where].busy += m.times.microthread;
     }
     ++c.pc;
     if (!thread) c.state = doing::operating;
@@ -294,13 +310,8 @@ static outcome run_vector(mesh_state &m, row &b, std::uint32_t where, const weft
     if (k.fabric) {
       start_operation(m, b, where, i, number, count, start);
     } else {
-      std::uint32_t unused[3] = {0, 0, 0}, sent = 0;
-      double cycles = k.startup + k.per_element * count * conflict_of(m, c, i);
-      if (!compute(m, c, i, 0, count, unused, &sent, b.failure)) {
-        std::string why;
-        why.swap(b.failure);
-        fail(m, b, where, &i, why);
-      }
+      double cycles = k.startup + k.per_element * count * factor_of(m, c, i, q);
+      if (!calculate(m, b, where, i, q, count)) return outcome::waits;
       operation &o = m.operations[c.first_operation + number];
       o = operation{};
       o.instruction = &i;
@@ -310,58 +321,75 @@ static outcome run_vector(mesh_state &m, row &b, std::uint32_t where, const weft
       c.threads = static_cast<std::uint16_t>(c.threads | 1u << number);
       ++b.sum.instructions;
       b.sum.elements += count;
-      b.sum.flops += flops_of(i) * count;
+      b.sum.flops += q.flops * count;
       operation_done(m, b, where, number, o);
     }
     return thread ? outcome::goes_on : outcome::waits;
   }
-  std::uint32_t unused[3] = {0, 0, 0}, sent = 0;
-  if (!compute(m, c, i, 0, count, unused, &sent, b.failure)) {
-    std::string why;
-    why.swap(b.failure);
-    fail(m, b, where, &i, why);
-    return outcome::waits;
-  }
-  double cycles = k.startup + k.per_element * count * (k.scalar ? 1 : conflict_of(m, c, i));
+  if (!calculate(m, b, where, i, q, count)) return outcome::waits;
   cycle begin = c.clock;
-  c.clock += whole(cycles);
+  c.clock += q.timed ? q.time : whole(k.startup + k.per_element * count * (k.scalar ? 1 : factor_of(m, c, i, q)));
   if (m.options.count_links) m.accounts[where].busy += c.clock - begin;
   if (watched(m, where)) tell_instruction(m, where, i, begin, c.clock, false);
   ++b.sum.instructions;
   b.sum.elements += count;
-  b.sum.flops += flops_of(i) * count;
+  b.sum.flops += q.flops * count;
   ++c.pc;
   return outcome::goes_on;
+}
+
+// The turns of a map one by one; false: the run has failed.
+static bool turn_by_turn(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &loop,
+                         const weft_instruction &body, const cost &k, const prepared &q, std::int32_t end,
+                         double &cycles) {
+  core &c = m.cores[where];
+  std::uint32_t *counter = &m.registers[c.registers + loop.to.index];
+  std::int32_t at = static_cast<std::int32_t>(*counter), step = static_cast<std::int32_t>(loop.c.bits);
+  for (; step > 0 ? at < end : at > end; at += step) {
+    *counter = static_cast<std::uint32_t>(at);
+    std::uint32_t count = count_of(m, c, body);
+    if (!calculate(m, b, where, body, q, count)) return false;
+    cycles += m.description.times.map_cycles + k.per_element * count * factor_of(m, c, body, q);
+    ++b.sum.instructions;
+    b.sum.elements += count;
+    b.sum.flops += q.flops * count;
+  }
+  *counter = static_cast<std::uint32_t>(at);
+  return true;
+}
+
+// All turns at once, where nothing speaks against it.
+static bool all_turns(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &loop,
+                      const weft_instruction &body, const cost &k, const prepared &q, std::int32_t end,
+                      double &cycles) {
+  core &c = m.cores[where];
+  std::uint32_t *counter = &m.registers[c.registers + loop.to.index];
+  std::int64_t at = static_cast<std::int32_t>(*counter), step = static_cast<std::int32_t>(loop.c.bits);
+  std::int64_t way = end - at;
+  std::int64_t turns = step > 0 ? (way + step - 1) / step : (way + step + 1) / step;
+  std::uint32_t count = count_of(m, c, body);
+  if (turns <= 0 || turns > INT32_MAX || at + turns * step > INT32_MAX || at + turns * step < INT32_MIN) return false;
+  auto whole_turns = static_cast<std::uint32_t>(turns);
+  if (!carry_out_map(m, c, loop, body, k, q, whole_turns, count, cycles)) return false;
+  *counter = static_cast<std::uint32_t>(static_cast<std::int32_t>(at + turns * step));
+  b.sum.instructions += whole_turns;
+  b.sum.elements += static_cast<std::uint64_t>(whole_turns) * count;
+  b.sum.flops += q.flops * whole_turns * count;
+  return true;
 }
 
 // A map loop as a whole: its operation once per turn, without start-up.
 static bool run_map(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &loop) {
   core &c = m.cores[where];
-  const weft_core_times &times = m.description.times;
-  std::uint32_t *counter = &m.registers[c.registers + loop.to.index];
-  std::int32_t at = static_cast<std::int32_t>(register_value(m, c, loop.a));
-  std::int32_t end = static_cast<std::int32_t>(register_value(m, c, loop.b));
-  std::int32_t step = static_cast<std::int32_t>(loop.c.bits);
   const weft_instruction &body = program_of(m, c).code[c.pc + 1];
   const cost &k = m.programs[c.program].costs[c.pc + 1];
-  double cycles = times.map_startup_cycles;
-  for (; step > 0 ? at < end : at > end; at += step) {
-    *counter = static_cast<std::uint32_t>(at);
-    std::uint32_t count = body.count, unused[3] = {0, 0, 0}, sent = 0;
-    if (body.count_register != WEFT_NOTHING) count = m.registers[c.registers + body.count_register];
-    if (!compute(m, c, body, 0, count, unused, &sent, b.failure)) {
-      std::string why;
-      why.swap(b.failure);
-      fail(m, b, where, &body, why);
-      return false;
-    }
-    double factor = conflict_of(m, c, body);
-    cycles += times.map_cycles + k.per_element * count * factor;
-    ++b.sum.instructions;
-    b.sum.elements += count;
-    b.sum.flops += flops_of(body) * count;
-  }
-  *counter = static_cast<std::uint32_t>(at);
+  const prepared &q = m.programs[c.program].ready[c.pc + 1];
+  double cycles = m.description.times.map_startup_cycles;
+  std::uint32_t first = register_value(m, c, loop.a);
+  auto end = static_cast<std::int32_t>(register_value(m, c, loop.b));
+  m.registers[c.registers + loop.to.index] = first;
+  bool once = q.maps && all_turns(m, b, where, loop, body, k, q, end, cycles);
+  if (!once && !turn_by_turn(m, b, where, loop, body, k, q, end, cycles)) return false;
   cycle begin = c.clock;
   c.clock += whole(cycles);
   if (m.options.count_links) m.accounts[where].busy += c.clock - begin;
@@ -424,7 +452,6 @@ static void set_task(core &c, const weft_instruction &i) {
 // LOOP and END; false: the run has failed.
 static bool run_loop(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i) {
   core &c = m.cores[where];
-  const weft_core_times &times = m.description.times;
   if (i.kind == WEFT_DO_LOOP && i.form == WEFT_MAP_LOOP) return run_map(m, b, where, i);
   if (i.kind == WEFT_DO_END && i.target == WEFT_NOTHING) {  // of an IF
     ++c.pc;
@@ -442,7 +469,7 @@ static bool run_loop(mesh_state &m, row &b, std::uint32_t where, const weft_inst
     *counter = register_value(m, c, loop.a);
   else
     *counter += static_cast<std::uint32_t>(step);
-  c.clock += whole(i.kind == WEFT_DO_LOOP ? times.scalar_cycles : times.loop_cycles);
+  c.clock += i.kind == WEFT_DO_LOOP ? m.times.scalar : m.times.loop;
   std::int32_t at = static_cast<std::int32_t>(*counter), end = static_cast<std::int32_t>(register_value(m, c, loop.b));
   bool again = step > 0 ? at < end : at > end;
   std::uint32_t begin = static_cast<std::uint32_t>(&loop - program_of(m, c).code);
@@ -452,7 +479,6 @@ static bool run_loop(mesh_state &m, row &b, std::uint32_t where, const weft_inst
 
 static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const weft_instruction &i) {
   core &c = m.cores[where];
-  const weft_core_times &times = m.description.times;
   cycle begin = c.clock;
   switch (i.kind) {
     case WEFT_DO_LOOP:
@@ -460,7 +486,7 @@ static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const wef
       if (!run_loop(m, b, where, i)) return outcome::waits;
       break;
     case WEFT_DO_IF:
-      c.clock += whole(times.branch_cycles);
+      c.clock += m.times.branch;
       c.pc = compare(m, c, i) ? c.pc + 1 : i.target + 1;
       break;
     case WEFT_DO_ELSE: c.pc = i.target + 1; break;
@@ -489,7 +515,7 @@ static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const wef
       break;
     case WEFT_DO_CLOCK:
       m.registers[c.registers + i.to.index] = c.clock;
-      c.clock += whole(times.scalar_cycles);
+      c.clock += m.times.scalar;
       ++c.pc;
       break;
     case WEFT_DO_STOP:
@@ -498,7 +524,7 @@ static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const wef
       return outcome::waits;
     default:
       set_task(c, i);
-      c.clock += whole(times.scalar_cycles);
+      c.clock += m.times.scalar;
       ++c.pc;
       break;
   }
@@ -538,16 +564,15 @@ static void dispatch(mesh_state &m, row &b, std::uint32_t where, cycle t) {
   const weft_program &p = program_of(m, c);
   const program_facts &facts = m.programs[c.program];
   cycle soon = never;
-  for (std::uint32_t task = 0; task < p.task_count; ++task) {
+  for (std::uint32_t left = (c.activated | facts.wavelet_tasks) & ~c.blocked; left != 0; left &= left - 1) {
+    auto task = static_cast<std::uint32_t>(__builtin_ctz(left));
     std::uint32_t bit = 1u << task;
-    if (c.blocked & bit) continue;
     if (c.activated & bit) {
       c.activated &= ~bit;
       begin_task(m, where, task, t, t == 0);
       run(m, b, where);
       return;
     }
-    if (!(facts.wavelet_tasks & bit)) continue;
     ring &sink = m.sink(m.index(where, m.slot_of[p.tasks[task].colour]));
     if (sink.head == sink.tail || sink.reader != nobody) continue;
     cycle ready = m.at(sink, sink.head).time;
@@ -614,7 +639,7 @@ static void end_operation(mesh_state &m, row &b, std::uint32_t where, std::uint8
   }
   if (i.task != WEFT_NOTHING) {
     c.activated |= 1u << i.task;
-    wake_core(m, b, where, t + whole(m.description.times.end_cycles));
+    wake_core(m, b, where, t + m.times.end);
   }
   if (c.state == doing::waiting && c.wanted == number) {
     stall(m, where, WEFT_STALL_MICROTHREAD, WEFT_NOTHING, t);

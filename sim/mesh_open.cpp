@@ -47,6 +47,9 @@ static void take_times(mesh_state &m) {
   m.ramp = rounded_up(d.ramp_cycles);
   if (m.ramp < 1) m.ramp = 1;
   m.latency = rounded_up(t.fabric_latency_cycles);
+  m.times = {rounded_up(t.start_cycles),      rounded_up(t.task_cycles), rounded_up(t.end_cycles),
+             rounded_up(t.scalar_cycles),     rounded_up(t.loop_cycles), rounded_up(t.branch_cycles),
+             rounded_up(t.microthread_cycles)};
   m.turn = rounded_up(t.turn_cycles);
   double words = d.link_words_per_cycle > 0 ? d.link_words_per_cycle : 1;
   m.link_step = words >= 1 ? 256 : static_cast<std::uint32_t>(std::lround(256 / words));
@@ -100,6 +103,7 @@ static program_facts facts_of(const mesh_state &m, const weft_program &program) 
       f.operations = std::max(f.operations, it.microthread + 2);
     if (it.kind == WEFT_DO_WAIT) f.operations = std::max(f.operations, it.microthread + 2);
   }
+  f.ready = prepare(m, program, f.costs);
   for (std::uint32_t t = 0; t < program.task_count; ++t) {
     const weft_task &task = program.tasks[t];
     if (task.trigger == WEFT_BY_WAVELET) {

@@ -129,7 +129,7 @@ static_assert(sizeof(operation) == 128);
 
 enum class doing : std::uint8_t { nothing, dispatching, running, operating, waiting, stopped };
 
-struct core {
+struct alignas(64) core {
   std::uint32_t program;  // WEFT_NOTHING: none
   std::uint32_t pc, end;
   std::uint32_t first_operation;
@@ -137,8 +137,8 @@ struct core {
   std::uint32_t registers;
   std::uint32_t activated, blocked;  // tasks
   std::uint32_t task;
-  cycle clock;      // local: everything before it has been carried out
-  cycle since;      // when its task began; when nothing runs: when the one before ended
+  cycle clock;  // local: everything before it has been carried out
+  cycle since;  // when its task began; when nothing runs: when the one before ended
   cycle dispatch_at;
   doing state;
   std::uint8_t wanted;    // waiting: for this operation
@@ -159,8 +159,23 @@ struct cost {
   std::uint8_t width;  // elements per wavelet
 };
 
+// What of one vector instruction is the same for all cores of its program (mesh_prepared.cpp). Of sources, bit 0 is a,
+// 1 is b, 2 is c.
+struct prepared {
+  // By compute() alone; one value; a vector of real results; a sum over one.
+  enum class form : std::uint8_t { plain, single, elements, sum } how = form::plain;
+  bool maps = false;    // a map loop over it may be done in one piece
+  bool steady = false;  // `factor` holds wherever its operands are; else sources `streams` may meet in the banks
+  bool timed = false;   // it takes `time`
+  std::uint8_t streams[2] = {0, 0};
+  std::uint8_t apart = 0, in_place = 0;  // sources that cannot overlap the result; that are the result's own elements
+  cycle time = 0;
+  double factor = 1, flops = 0;
+};
+
 struct program_facts {
   std::vector<cost> costs;
+  std::vector<prepared> ready;           // by instruction
   std::uint32_t operations;              // per core
   std::uint32_t wavelet_tasks;           // mask of tasks that wavelets start
   std::vector<std::uint8_t> task_of;     // slot -> task by wavelet, or nobody
@@ -215,6 +230,11 @@ struct channel_state {
 
 constexpr std::uint32_t wheel_size = 64;
 
+// Times of the core in whole cycles.
+struct whole_times {
+  cycle start, task, end, scalar, loop, branch, microthread;
+};
+
 struct mesh_state {
   const weft_kernel *kernel;
   weft_mesh description;  // of the machine
@@ -223,6 +243,7 @@ struct mesh_state {
   std::uint8_t slot_of[WEFT_COLOURS];
   std::uint8_t colour_of[WEFT_COLOURS];
 
+  whole_times times;
   cycle hop, ramp, latency;
   std::uint32_t turn;
   std::uint32_t lane_room, sink_room, send_room;  // words, in flight included
@@ -275,6 +296,11 @@ inline void put(mesh_state &m, ring &r, std::uint32_t bits, cycle ready, bool co
   ++r.tail;
 }
 
+// Of a register or constant.
+inline std::uint32_t register_value(const mesh_state &m, const core &c, const weft_operand &o) {
+  return o.kind == WEFT_CONSTANT ? o.bits : m.registers[c.registers + o.index];
+}
+
 // mesh_fabric.cpp
 void schedule(mesh_state &m, row &b, cycle when, event e);
 inline void activate_router(row &b, std::uint32_t router) {
@@ -301,11 +327,20 @@ void start_cores(mesh_state &m, row &b);
 bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint32_t first, std::uint32_t count,
              const std::uint32_t *received, std::uint32_t *sent, std::string &failure);
 void prepare_quick(mesh_state &m, const core &c, operation &o);  // sets `how` and what it needs
-std::uint32_t register_value(const mesh_state &m, const core &c, const weft_operand &o);
 cost cost_of(const weft_mesh &mesh, const weft_instruction &i);
 // How much longer the operation's elements take because its sources meet in the banks; 1: not at all.
 double conflict_of(const mesh_state &m, const core &c, const weft_instruction &i);
+// Of two places in bytes.
+double conflict_at(const mesh_state &m, std::int64_t first, std::int64_t second);
 double flops_of(const weft_instruction &i);
+
+// mesh_prepared.cpp: the same as compute() and conflict_of, quicker. What returns false has done nothing.
+std::vector<prepared> prepare(const mesh_state &m, const weft_program &program, const std::vector<cost> &costs);
+bool carry_out(mesh_state &m, const core &c, const weft_instruction &i, const prepared &q, std::uint32_t count);
+double factor_of(const mesh_state &m, const core &c, const weft_instruction &i, const prepared &q);
+// A map loop whose counter holds its first value; `count` elements in each of at least one turn.
+bool carry_out_map(mesh_state &m, const core &c, const weft_instruction &loop, const weft_instruction &body,
+                   const cost &k, const prepared &q, std::uint32_t turns, std::uint32_t count, double &out_cycles);
 
 // mesh_observe.cpp: what an observer is told.
 inline bool watched(const mesh_state &m, std::uint32_t where) {

@@ -1,135 +1,35 @@
 // Arithmetic of vector operations, and what they cost.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
-#include "sim/mesh_state.h"
+#include "sim/mesh_operand.h"
 
 namespace weft {
 
-static bool is_16bit(weft_dtype d) { return d == WEFT_F16 || d == WEFT_BF16; }
-static std::uint32_t element_bytes(weft_dtype d) { return is_16bit(d) ? 2 : 4; }
-
-static float real_of(std::uint32_t bits) {
-  float f;
-  std::memcpy(&f, &bits, sizeof f);
-  return f;
-}
-
-static std::uint32_t bits_of(float f) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &f, sizeof bits);
-  return bits;
-}
-
-static float widened(weft_dtype d, std::uint32_t bits) {
-  switch (d) {
-    case WEFT_F32: return real_of(bits);
-    case WEFT_I32: return static_cast<float>(static_cast<std::int32_t>(bits));
-    case WEFT_BF16: return real_of(bits << 16);
-    default: {
-      auto half = static_cast<std::uint16_t>(bits);
-      float f;
-      weft_dtype_to_f32(WEFT_F16, &half, &f, 1);
-      return f;
-    }
-  }
-}
-
-static std::uint32_t rounded(weft_dtype d, float value) {
-  switch (d) {
-    case WEFT_F32: return bits_of(value);
-    case WEFT_BF16: return weft_f32_to_bf16(value);
-    case WEFT_F16: {
-      std::uint16_t half;
-      weft_dtype_from_f32(WEFT_F16, &value, &half, 1);
-      return half;
-    }
-    default:  // towards zero; what no i32 can hold becomes the nearest one
-      if (std::isnan(value)) return 0;
-      if (value >= 2147483648.0f) return INT32_MAX;
-      if (value <= -2147483648.0f) return static_cast<std::uint32_t>(INT32_MIN);
-      return static_cast<std::uint32_t>(static_cast<std::int32_t>(value));
-  }
-}
-
-// An operand as it is read: `base` for views, else one value.
-struct source {
-  weft_operand_kind kind = WEFT_ABSENT;
-  weft_dtype dtype = WEFT_F32;
-  std::uint8_t *base = nullptr;
-  std::int64_t offset = 0, stride = 0, outer = 0;
-  std::uint32_t inner = 0, value = 0;
-  bool packed = false;
-
-  std::uint8_t *place(std::uint32_t e) const {
-    std::int64_t at = inner ? offset + e % inner * stride + e / inner * outer : offset + e * stride;
-    return base + at * element_bytes(dtype);
-  }
-  std::uint32_t bits(std::uint32_t e, std::uint32_t first) const {
-    if (kind == WEFT_MEMORY) {
-      if (is_16bit(dtype)) {
-        std::uint16_t half;
-        std::memcpy(&half, place(e), sizeof half);
-        return half;
-      }
-      std::uint32_t word;
-      std::memcpy(&word, place(e), sizeof word);
-      return word;
-    }
-    if (kind == WEFT_RECEIVE && is_16bit(dtype)) return value >> (16 * (packed ? e - first : 0)) & 0xffff;
-    return value;
-  }
-};
-
-static void keep(const source &to, std::uint32_t e, std::uint32_t bits) {
-  if (is_16bit(to.dtype)) {
-    auto half = static_cast<std::uint16_t>(bits);
-    std::memcpy(to.place(e), &half, sizeof half);
-  } else {
-    std::memcpy(to.place(e), &bits, sizeof bits);
-  }
-}
-
-std::uint32_t register_value(const mesh_state &m, const core &c, const weft_operand &o) {
-  return o.kind == WEFT_CONSTANT ? o.bits : m.registers[c.registers + o.index];
-}
-
-static std::int64_t start_of(const mesh_state &m, const core &c, const weft_operand &o) {
-  std::int64_t offset = o.offset;
-  if (o.offset_register != WEFT_NOTHING)
-    offset += static_cast<std::int64_t>(static_cast<std::int32_t>(m.registers[c.registers + o.offset_register])) *
-              o.offset_scale;
-  return offset;
-}
-
-// False, with the reason: elements [first, first + count) of the view are not all inside the array.
-static bool inside(const source &s, const weft_array &array, std::uint32_t first, std::uint32_t count,
-                   std::string &failure) {
+bool inside(const source &s, const weft_array &array, std::uint32_t first, std::uint32_t count, std::string &failure) {
   if (count == 0) return true;
-  std::int64_t ends[4];
   std::uint32_t last = first + count - 1;
-  if (s.inner == 0 || (first == last)) {
-    auto at = [&s](std::uint32_t e) {
-      return s.inner ? s.offset + e % s.inner * s.stride + e / s.inner * s.outer : s.offset + e * s.stride;
-    };
-    ends[0] = ends[2] = at(first);
-    ends[1] = ends[3] = at(last);
-  } else {
-    std::int64_t columns = std::min<std::uint32_t>(s.inner, last + 1) - 1, low = first / s.inner, high = last / s.inner;
-    ends[0] = s.offset + low * s.outer;
-    ends[1] = s.offset + high * s.outer;
-    ends[2] = ends[0] + columns * s.stride;
-    ends[3] = s.offset + (high > low ? high - 1 : high) * s.outer + (high > low ? columns : last % s.inner) * s.stride;
-    if (high > low) ends[1] = std::max(ends[1], s.offset + high * s.outer + (last % s.inner) * s.stride);
+  std::int64_t wrong = -1;
+  bool good = true;
+  auto look = [&](std::uint32_t e) {
+    std::int64_t at = s.inner ? s.offset + e % s.inner * s.stride + e / s.inner * s.outer : s.offset + e * s.stride;
+    if (!good || (at >= 0 && at < array.length)) return;
+    good = false;
+    wrong = at;
+  };
+  look(first);
+  look(last);
+  if (s.inner != 0 && first / s.inner != last / s.inner) {  // the ends of its rows: the first, those between, the last
+    std::uint32_t low = first / s.inner, high = last / s.inner;
+    look((low + 1) * s.inner - 1);
+    look((low + 1) * s.inner);
+    look(high * s.inner - 1);
+    look(high * s.inner);
   }
-  for (std::int64_t end : ends)
-    if (end < 0 || end >= array.length) {
-      failure =
-          "element " + std::to_string(end) + " of array " + array.name + ", which has " + std::to_string(array.length);
-      return false;
-    }
-  return true;
+  if (!good)
+    failure =
+        "element " + std::to_string(wrong) + " of array " + array.name + ", which has " + std::to_string(array.length);
+  return good;
 }
 
 static bool open(mesh_state &m, const core &c, const weft_operand &o, std::uint32_t received, std::uint32_t first,
@@ -156,7 +56,7 @@ static bool open(mesh_state &m, const core &c, const weft_operand &o, std::uint3
   }
 }
 
-static float function_of(weft_instruction_kind kind, float a, float b, float c) {
+float function_of(weft_instruction_kind kind, float a, float b, float c) {
   switch (kind) {
     case WEFT_DO_ADD: return a + b;
     case WEFT_DO_SUBTRACT: return a - b;
@@ -179,7 +79,7 @@ static float function_of(weft_instruction_kind kind, float a, float b, float c) 
   }
 }
 
-static std::int32_t whole_of(weft_instruction_kind kind, std::int32_t a, std::int32_t b, std::int32_t c) {
+std::int32_t whole_of(weft_instruction_kind kind, std::int32_t a, std::int32_t b, std::int32_t c) {
   auto u = [](std::int32_t v) { return static_cast<std::uint32_t>(v); };  // arithmetic wraps
   auto s = [](std::uint32_t v) { return static_cast<std::int32_t>(v); };
   bool no_quotient = b == 0 || (a == INT32_MIN && b == -1);
@@ -201,47 +101,6 @@ static std::int32_t whole_of(weft_instruction_kind kind, std::int32_t a, std::in
     case WEFT_DO_ABSOLUTE: return a < 0 ? s(0u - u(a)) : a;
     case WEFT_DO_GREATER: return a > b;
     default: return a;
-  }
-}
-
-static bool reduces(weft_instruction_kind kind) {
-  return kind == WEFT_DO_SUM || kind == WEFT_DO_DOT || kind == WEFT_DO_GREATEST;
-}
-
-static std::uint32_t element(const weft_instruction &i, const source *s, weft_dtype to, std::uint32_t e,
-                             std::uint32_t first) {
-  std::uint32_t a = s[0].bits(e, first), b = s[1].bits(e, first), c = s[2].bits(e, first);
-  if (i.kind == WEFT_DO_BITS) return a;
-  if (to == WEFT_I32 && (i.kind != WEFT_DO_MOVE || s[0].dtype == WEFT_I32))
-    return static_cast<std::uint32_t>(
-        whole_of(i.kind, static_cast<std::int32_t>(a), static_cast<std::int32_t>(b), static_cast<std::int32_t>(c)));
-  return rounded(to, function_of(i.kind, widened(s[0].dtype, a), widened(s[1].dtype, b), widened(s[2].dtype, c)));
-}
-
-// The common cases in f32 without indirection; false: not one of them.
-static bool quick(const weft_instruction &i, const source *s, const source &to, std::uint32_t count) {
-  if (to.kind != WEFT_MEMORY || to.dtype != WEFT_F32 || to.inner) return false;
-  for (int k = 0; k < 3; ++k)
-    if (s[k].kind != WEFT_ABSENT && (s[k].dtype != WEFT_F32 || s[k].inner)) return false;
-  auto read = [](const source &x, std::uint32_t e) {
-    return x.kind == WEFT_MEMORY ? reinterpret_cast<const float *>(x.base)[x.offset + e * x.stride] : real_of(x.value);
-  };
-  float *y = reinterpret_cast<float *>(to.base) + to.offset;
-  switch (i.kind) {
-    case WEFT_DO_MOVE:
-      for (std::uint32_t e = 0; e < count; ++e) y[e * to.stride] = read(s[0], e);
-      return true;
-    case WEFT_DO_ADD:
-      for (std::uint32_t e = 0; e < count; ++e) y[e * to.stride] = read(s[0], e) + read(s[1], e);
-      return true;
-    case WEFT_DO_MULTIPLY:
-      for (std::uint32_t e = 0; e < count; ++e) y[e * to.stride] = read(s[0], e) * read(s[1], e);
-      return true;
-    case WEFT_DO_FMA:
-      for (std::uint32_t e = 0; e < count; ++e)
-        y[e * to.stride] = std::fma(read(s[0], e), read(s[1], e), read(s[2], e));
-      return true;
-    default: return false;
   }
 }
 
@@ -277,7 +136,7 @@ bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint3
   if (!open(m, c, i.a, received[0], first, count, s[0], failure) ||
       !open(m, c, i.b, received[1], first, count, s[1], failure) ||
       !open(m, c, i.c, received[2], first, count, s[2], failure) ||
-      !open(m, c, i.to, 0, one ? 0 : first, one && count ? 1 : count, to, failure))
+      !open(m, c, i.to, 0, one ? 0 : first, one ? 1 : count, to, failure))
     return false;
   if (one) {
     std::uint32_t *reg = i.to.kind == WEFT_REGISTER ? &m.registers[c.registers + i.to.index] : nullptr;
@@ -288,9 +147,8 @@ bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint3
       keep(to, 0, sum);
     return true;
   }
-  if (first == 0 && count > 0 && quick(i, s, to, count)) return true;
   for (std::uint32_t e = first; e < first + count; ++e) {
-    std::uint32_t bits = element(i, s, to.dtype, e, first);
+    std::uint32_t bits = element_of(i, s[0].bits(e, first), s[1].bits(e, first), s[2].bits(e, first));
     if (to.kind == WEFT_MEMORY)
       keep(to, e, bits);
     else if (to.kind == WEFT_REGISTER)
@@ -419,6 +277,15 @@ cost cost_of(const weft_mesh &mesh, const weft_instruction &i) {
 
 // Two source streams hold each other up when they begin in the same bank, or half of the banks apart: a cycle reads two
 // words, of different banks (SDK documentation; what each costs is measured, docs/machine.md).
+double conflict_at(const mesh_state &m, std::int64_t first, std::int64_t second) {
+  // Banks are of 16-bit words; an f32 begins in an even one.
+  std::uint32_t banks = m.description.banks;
+  std::uint32_t apart =
+      (static_cast<std::uint32_t>(first / 2) + banks - static_cast<std::uint32_t>(second / 2) % banks) % banks;
+  if (apart == 0) return m.description.times.conflict_factor;
+  return apart * 2 == banks ? m.description.times.half_conflict_factor : 1;
+}
+
 double conflict_of(const mesh_state &m, const core &c, const weft_instruction &i) {
   const weft_core_times &times = m.description.times;
   const weft_operand *views[3];
@@ -427,17 +294,13 @@ double conflict_of(const mesh_state &m, const core &c, const weft_instruction &i
     if (is_view(*o) && (o->stride != 0 || o->inner != 0)) views[count++] = o;  // one value is read once, no stream
   if (count < 2 || m.description.banks < 2) return 1;
   if (count > 2) return times.conflict_factor;
-  std::uint64_t places[2];
+  std::int64_t places[2];
   for (int k = 0; k < 2; ++k) {
     const weft_array &array = m.kernel->programs[c.program].arrays[views[k]->array];
-    places[k] = array.address + static_cast<std::uint64_t>(start_of(m, c, *views[k])) * element_bytes(views[k]->dtype);
+    places[k] = array.address + start_of(m, c, *views[k]) * element_bytes(views[k]->dtype);
   }
   if (element_bytes(views[0]->dtype) != element_bytes(views[1]->dtype)) return 1;
-  // Banks are of 16-bit words; an f32 begins in an even one.
-  std::uint64_t apart =
-      (places[0] / 2 + m.description.banks - places[1] / 2 % m.description.banks) % m.description.banks;
-  if (apart == 0) return times.conflict_factor;
-  return apart * 2 == m.description.banks ? times.half_conflict_factor : 1;
+  return conflict_at(m, places[0], places[1]);
 }
 
 }  // namespace weft
