@@ -61,8 +61,9 @@ static void gemv_core(void **state) {
 
 static void gemv_mesh(void **state) {
   (void)state;
-  static const shape shapes[] = {{1, 1, 5, 5, 1},   {2, 1, 4, 4, 1},  {3, 2, 7, 11, 1},  {4, 4, 16, 16, 1},
-                                 {7, 3, 10, 23, 1}, {9, 1, 3, 40, 1}, {16, 2, 9, 50, 1}, {13, 5, 31, 4, 1}};
+  static const shape shapes[] = {{1, 1, 5, 5, 1},   {2, 1, 4, 4, 1},   {3, 2, 7, 11, 1},  {4, 4, 16, 16, 1},
+                                 {7, 3, 10, 23, 1}, {9, 1, 3, 40, 1},  {16, 2, 9, 50, 1}, {13, 5, 31, 4, 1},
+                                 {1, 5, 13, 9, 1},  {3, 7, 23, 17, 1}, {8, 8, 37, 61, 1}, {16, 12, 41, 53, 1}};
   TRY(WEFT_GEMV_MESH, shapes, false);
   for (uint32_t group = 1; group <= 8; ++group) {
     weft_product_options o = rig_gemm(WEFT_GEMV_MESH, 8, 2, 6, 16, 1, WEFT_F32, WEFT_F32);
@@ -71,14 +72,16 @@ static void gemv_mesh(void **state) {
   }
 }
 
-static const shape meshes[] = {{1, 1, 3, 4, 5},    {2, 2, 4, 4, 4},   {2, 2, 5, 3, 7},
-                               {3, 3, 10, 7, 8},   {4, 4, 1, 1, 1},   {4, 4, 17, 30, 9},
-                               {5, 5, 11, 10, 12}, {6, 6, 12, 24, 6}, {7, 7, 15, 8, 20}};
+static const shape meshes[] = {{1, 1, 3, 4, 5},   {2, 2, 4, 4, 4},   {2, 2, 5, 3, 7},    {3, 3, 10, 7, 8},
+                               {4, 4, 1, 1, 1},   {4, 4, 17, 30, 9}, {5, 5, 11, 10, 12}, {6, 6, 12, 24, 6},
+                               {7, 7, 15, 8, 20}, {8, 8, 21, 19, 30}};
 
 static void summa(void **state) {
   (void)state;
-  static const shape oblong[] = {
-      {3, 2, 7, 13, 9}, {4, 3, 12, 12, 12}, {1, 4, 9, 8, 7}, {5, 1, 4, 11, 10}, {4, 6, 13, 25, 11}};
+  static const shape oblong[] = {{3, 2, 7, 13, 9},   {4, 3, 12, 12, 12}, {1, 4, 9, 8, 7},   {5, 1, 4, 11, 10},
+                                 {4, 6, 13, 25, 11}, {1, 5, 7, 12, 3},   {3, 7, 16, 22, 10}};
+  static const shape large[] = {{16, 12, 29, 50, 37}};
+  TRY(WEFT_GEMM_SUMMA, large, false);
   TRY(WEFT_GEMM_SUMMA, meshes, false);
   TRY(WEFT_GEMM_SUMMA, meshes, true);
   TRY(WEFT_GEMM_SUMMA, oblong, false);
@@ -110,8 +113,9 @@ static void shift(void **state) {
 
 static void streamed(void **state) {
   (void)state;
-  static const shape shapes[] = {{1, 1, 3, 4, 5},  {2, 2, 4, 4, 4},   {3, 1, 5, 6, 10}, {1, 4, 8, 9, 3},
-                                 {3, 5, 9, 21, 7}, {4, 4, 17, 30, 9}, {6, 2, 10, 5, 25}};
+  static const shape shapes[] = {{1, 1, 3, 4, 5},   {2, 2, 4, 4, 4},    {3, 1, 5, 6, 10},    {1, 4, 8, 9, 3},
+                                 {3, 5, 9, 21, 7},  {4, 4, 17, 30, 9},  {6, 2, 10, 5, 25},   {1, 5, 11, 7, 4},
+                                 {3, 7, 10, 16, 8}, {8, 8, 19, 26, 21}, {16, 12, 25, 40, 35}};
   TRY(WEFT_GEMM_STREAMED, shapes, false);
 }
 
