@@ -11,12 +11,18 @@ namespace weft {
 
 static std::size_t size_of(weft_dtype dtype) { return weft_dtype_block_bytes(dtype); }
 
+// As weft_kernel_check places arrays.
+std::uint64_t sharded::core_bytes() const {
+  return (static_cast<std::uint64_t>(block_rows) * width * size_of(dtype) + 15) / 16 * 16;
+}
+
 lowering::lowering(const weft_machine &machine, weft_dtype dtype)
     : machine_(machine),
       mesh_{machine.mesh.columns, machine.mesh.rows, dtype},
       sram_(machine.mesh.sram_bytes_per_core - machine.mesh.reserved_bytes_per_core) {
   scalars_ = lay_per_token(mesh_.rows, WEFT_LAYER_SCALARS, WEFT_F32);
   position_ = lay_per_token(mesh_.rows, 1, WEFT_I32);
+  scalars_.kept = position_.kept = true;
 }
 
 sharded lowering::lay(std::uint32_t rows, std::uint32_t columns, weft_dtype dtype) const {
@@ -92,12 +98,34 @@ static const weft_array *array_named(const weft_kernel &kernel, const char *name
   return nullptr;
 }
 
+std::uint64_t lowering::own_kept_bytes() const {
+  std::uint64_t sum = scalars_.core_bytes() + position_.core_bytes();
+  for (const turns &t : turns_) sum += t.partners.core_bytes() + t.frequencies.core_bytes();
+  return sum;
+}
+
+// The kernel's arrays and, beside them, what stays for other kernels, in one core.
+weft_status lowering::check_room(const weft_kernel &kernel, const std::vector<binding> &bindings) {
+  std::uint64_t arrays = 0, beside = kept_bytes + own_kept_bytes();
+  for (std::uint32_t p = 0; p < kernel.program_count; ++p)
+    arrays = std::max<std::uint64_t>(arrays, kernel.programs[p].sram_bytes);
+  for (const binding &b : bindings)
+    if (b.matrix->kept) beside -= b.matrix->core_bytes();
+  work.sram_bytes = std::max(work.sram_bytes, arrays);
+  work.core_bytes = std::max(work.core_bytes, arrays + beside);
+  if (arrays + beside <= sram_) return nullptr;
+  return weft_error(WEFT_INFEASIBLE,
+                    "a core needs %llu bytes for the kernel's arrays and %llu for what other kernels have left or will "
+                    "need; it has %llu",
+                    static_cast<unsigned long long>(arrays), static_cast<unsigned long long>(beside),
+                    static_cast<unsigned long long>(sram_));
+}
+
 weft_status lowering::execute(weft_kernel *kernel, const std::vector<binding> &bindings, const words &in, words *out) {
   weft_status status = weft_kernel_check(kernel, sram_);
+  if (!status) status = check_room(*kernel, bindings);
   if (!status) status = execute_checked(kernel, bindings, in, out);
   status = weft_status_prefix(status, "kernel %s: ", kernel->name);
-  for (std::uint32_t p = 0; p < kernel->program_count; ++p)
-    work.sram_bytes = std::max<std::uint64_t>(work.sram_bytes, kernel->programs[p].sram_bytes);
   weft_kernel_destroy(kernel);
   return status;
 }
@@ -184,6 +212,7 @@ weft_status lowering::to_lanes(const sharded &from, const weft_attributes &a, sh
   to = lay(from.rows, lanes * weft_layer_block(keys, mesh_.columns) * mesh_.columns, from.dtype);
   if (lanes == 1) {
     to.bytes = from.bytes;
+    to.kept = from.kept;  // the same place
     return nullptr;
   }
   return take_lanes(from, a, WEFT_LAYER_TO_LANES, to);

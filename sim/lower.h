@@ -23,7 +23,9 @@ struct sharded {
   weft_dtype dtype = WEFT_F32;
   std::uint32_t block_rows = 0, width = 0;  // of every core's block
   std::vector<std::uint8_t> bytes;          // core by core, row of cores by row of cores
+  bool kept = false;                        // stays in SRAM beside kernels that do not need it
   bool empty() const { return bytes.empty(); }
+  std::uint64_t core_bytes() const;  // SRAM of its array in a core
 };
 
 // A matrix at the store or on its way: f32, row-major.
@@ -75,8 +77,9 @@ class lowering {
   void set_scalar(weft_layer_scalar which, float value);
 
   weft_wavelet_work work{};
-  weft_wavelet_work tables{};  // of what is made once and stays: rope's tables
-  sharded positions;           // of the last enter_tokens
+  weft_wavelet_work tables{};    // of what is made once and stays: rope's tables
+  sharded positions;             // of the last enter_tokens
+  std::uint64_t kept_bytes = 0;  // in every core, of matrices that are `kept`
   weft_wavelet_watch watch{};
   std::uint32_t step = WEFT_NONE;  // that kernels belong to, for the watch
 
@@ -110,6 +113,8 @@ class lowering {
   weft_status norm_backward(const lowered_call &call);
   weft_status pointwise(const lowered_call &call);
   weft_status rope(const lowered_call &call);
+  std::uint64_t own_kept_bytes() const;
+  weft_status check_room(const weft_kernel &kernel, const std::vector<binding> &bindings);
   weft_status find_turns(const lowered_call &call, turns **out_turns);
   weft_status attention(const lowered_call &call);
   weft_status attention_backward(const lowered_call &call);

@@ -162,6 +162,7 @@ weft_status lowering::find_turns(const lowered_call &call, turns **out_turns) {
                                {{"partners", &made.partners}, {"frequencies", &made.frequencies}}, {}, nullptr);
   std::swap(work, tables);
   WEFT_TRY(status);
+  made.partners.kept = made.frequencies.kept = true;
   turns_.push_back(std::move(made));
   *out_turns = &turns_.back();
   return nullptr;
@@ -213,6 +214,9 @@ weft_status lowering::attention_backward(const lowered_call &call) {
   sharded *k = call.in[2].here, *v = call.in[3].here, q, d_o;
   weft_layer_attention shape = attention_of(call, *call.in[1].here, *k);
   WEFT_TRY(to_lanes(*call.in[0].here, a, d_o));
+  bool held = !d_o.kept;
+  if (held) kept_bytes += d_o.core_bytes();
+  d_o.kept = true;
   WEFT_TRY(to_lanes(*call.in[1].here, a, q));
   sharded dq = lay(q.rows, q.columns, mesh_.dtype), dk = lay(k->rows, k->columns, mesh_.dtype), dv = dk;
   WEFT_TRY(execute(

@@ -28,7 +28,8 @@ static void add(weft_wavelet_work &to, const weft_wavelet_work &from) {
   to.busy_cycles += from.busy_cycles;
   to.elements += from.elements;
   to.flops += from.flops;
-  if (from.sram_bytes > to.sram_bytes) to.sram_bytes = from.sram_bytes;
+  to.sram_bytes = std::max(to.sram_bytes, from.sram_bytes);
+  to.core_bytes = std::max(to.core_bytes, from.core_bytes);
 }
 
 class executor {
@@ -65,6 +66,10 @@ class executor {
   weft_status clip();
   weft_status choose();
   void bind(const char *name, const sharded &values);
+  void find_last_uses();
+  void keep(std::uint32_t number);
+  void hold(sharded &copy);
+  void count_kept();
   template <class Act>
   weft_status between(Act act);
 
@@ -81,6 +86,7 @@ class executor {
   std::uint32_t entered_ = WEFT_NONE;  // iteration whose tokens are on the mesh
   sharded targets_, next_;             // next_: what the last run chose
   bool clipped_ = false;
+  std::vector<std::uint32_t> last_use_;  // by tensor: step, or WEFT_NONE: for good
 };
 
 std::uint32_t executor::root(std::uint32_t index, std::uint32_t *out_column) const {
@@ -94,6 +100,43 @@ static bool same_shape(const sharded &a, const sharded &b) {
   return a.rows == b.rows && a.columns == b.columns && a.dtype == b.dtype;
 }
 
+// Of tensors without parent; views count for theirs. What is read or continued after the run stays.
+void executor::find_last_uses() {
+  last_use_.assign(schedule_.tensor_count, 0);
+  for (std::uint32_t s = 0; s < schedule_.step_count; ++s) {
+    std::uint32_t column;
+    for (std::uint32_t t : schedule_.steps[s].inputs)
+      if (t != WEFT_NONE) last_use_[root(t, &column)] = s;
+    for (std::uint32_t t : schedule_.steps[s].outputs)
+      if (t != WEFT_NONE) last_use_[root(t, &column)] = s;
+  }
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
+    if (tensor(t).residency == WEFT_CACHE || tensor(t).residency == WEFT_OUTPUT) last_use_[t] = WEFT_NONE;
+}
+
+void executor::count_kept() {
+  lower_.kept_bytes = next_.core_bytes();
+  for (const sharded &m : on_mesh_)
+    if (m.kept) lower_.kept_bytes += m.core_bytes();
+}
+
+// After step `number`: what it made stays as long as it is needed.
+void executor::keep(std::uint32_t number) {
+  std::uint32_t column;
+  for (std::uint32_t t : schedule_.steps[number].outputs)
+    if (t != WEFT_NONE && !on_mesh_[root(t, &column)].empty()) on_mesh_[root(t, &column)].kept = true;
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
+    if (last_use_[t] <= number) on_mesh_[t].kept = false;
+  count_kept();
+}
+
+// A view's copy, until its step has ended.
+void executor::hold(sharded &copy) {
+  if (copy.empty()) return;
+  copy.kept = true;
+  lower_.kept_bytes += copy.core_bytes();
+}
+
 weft_status executor::open(const executor *caches) {
   if (schedule_.machine->kind != WEFT_MESH)
     return weft_error(WEFT_INVALID,
@@ -104,14 +147,16 @@ weft_status executor::open(const executor *caches) {
   for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t) {
     if (tensor(t).residency != WEFT_CACHE || tensor(t).parent != WEFT_NONE) continue;
     on_mesh_[t] = lower_.lay(rows_of(tensor(t)), columns_of(tensor(t)), tensor(t).dtype);
+    on_mesh_[t].kept = true;
     for (std::uint32_t o = 0; caches && o < caches->schedule_.tensor_count; ++o) {
       if (std::strcmp(tensor(t).name, caches->tensor(o).name) != 0 || caches->on_mesh_[o].empty()) continue;
       if (!same_shape(on_mesh_[t], caches->on_mesh_[o]))
         return weft_error(WEFT_INVALID, "the KV cache \"%s\" has another shape in the other schedule", tensor(t).name);
-      on_mesh_[t] = caches->on_mesh_[o];
+      on_mesh_[t].bytes = caches->on_mesh_[o].bytes;
     }
   }
   if (caches) next_ = caches->next_;
+  find_last_uses();
   for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
     if (tensor(t).residency == WEFT_INPUT && std::strcmp(tensor(t).name, "ids") == 0)
       tokens_ = static_cast<std::uint32_t>(weft_tensor_elements(&tensor(t)));
@@ -180,6 +225,7 @@ weft_status executor::run_call(const weft_step &step) {
       call.in[i].edge = {at_edge_[t].data(), rows_of(tensor(t)), columns_of(tensor(t))};
     } else {
       WEFT_TRY(fetch(t, copies[i], &call.in[i]));
+      hold(copies[i]);
     }
   }
   for (int i = 0; i < WEFT_OP_MAX_OUTPUTS; ++i) {
@@ -195,6 +241,7 @@ weft_status executor::run_call(const weft_step &step) {
       call.out[i].here = &on_mesh_[t];
     } else {
       if (call.accumulate) WEFT_TRY(fetch(t, results[i], &call.out[i]));
+      hold(results[i]);
       call.out[i].here = &results[i];
     }
   }
@@ -251,7 +298,7 @@ weft_status executor::between(Act act) {
 void executor::bind(const char *name, const sharded &values) {
   for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
     if (tensor(t).residency == WEFT_INPUT && tensor(t).slot != WEFT_NONE && std::strcmp(tensor(t).name, name) == 0)
-      on_mesh_[t] = values;
+      (on_mesh_[t] = values).kept = true;
 }
 
 // Ids, types and targets of an iteration come in; positions are counted on the mesh.
@@ -270,6 +317,9 @@ weft_status executor::enter(std::uint32_t iteration) {
   bind("positions", lower_.positions);
   bind("ids", feed_->ids ? entered.back() : next_);
   if (feed_->targets) bind("targets", targets_ = entered[1]);
+  for (std::uint32_t t = 0; t < schedule_.tensor_count; ++t)
+    if (tensor(t).residency == WEFT_OUTPUT) on_mesh_[t].kept = false;  // read, or of no use any more
+  count_kept();
   entered_ = iteration;
   return nullptr;
 }
@@ -289,7 +339,10 @@ weft_status executor::iterate(std::uint32_t iteration) {
   WEFT_TRY(enter(iteration));
   bool last = iteration + 1 == schedule_.iterations;
   std::uint32_t end = last ? schedule_.step_count : schedule_.body;
-  for (std::uint32_t s = 0; s < end; ++s) WEFT_TRY(run_step(s));
+  for (std::uint32_t s = 0; s < end; ++s) {
+    WEFT_TRY(run_step(s));
+    keep(s);
+  }
   return nullptr;
 }
 

@@ -9,8 +9,8 @@
 // Outside it: the words' order on their way, which kernel is next, and what enters (token ids and targets, the position
 // of the first, learning rate and the optimizer's other constants, the number of the step).
 //
-// A chunked stream is one kernel here: chunks belong to the region level (sim/sim.h). Slots are not shared: a tensor
-// keeps its SRAM; every kernel's own arrays are checked against the SRAM there is.
+// A chunked stream is one kernel here: chunks belong to the region level (sim/sim.h). A tensor keeps its SRAM from the
+// step that makes it to the last that needs it; every kernel's arrays have to fit beside those.
 //
 // Threads: an object belongs to one thread at a time, and one runs at a time in a process (SystemC's kernel is global).
 #ifndef WEFT_SIM_WAVELET_H
@@ -44,6 +44,7 @@ typedef struct weft_wavelet_work {
   uint64_t link_hops, busy_cycles, elements;
   double flops;         // as done: with padding, without what the op table counts for functions
   uint64_t sram_bytes;  // the most that a kernel's arrays take in a core
+  uint64_t core_bytes;  // the most that a core holds: the kernel's arrays and what stays beside them for other kernels
 } weft_wavelet_work;
 
 // ---- whole schedules

@@ -94,9 +94,10 @@ static weft_store *open_store(const golden *g) {
 }
 
 static void say(const char *network, const char *what, const golden *g, const weft_wavelet_work *work, double error) {
-  print_message("%s %s on %ux%u cores: %llu kernels, %llu cycles, %.1f MFLOP, %llu bytes of SRAM, error %.1e\n",
-                network, what, g->machine->mesh.columns, g->machine->mesh.rows, (unsigned long long)work->kernels,
-                (unsigned long long)work->cycles, work->flops * 1e-6, (unsigned long long)work->sram_bytes, error);
+  print_message(
+      "%s %s on %ux%u cores: %llu kernels, %llu cycles, %.1f MFLOP, %llu bytes of SRAM in a core, error %.1e\n",
+      network, what, g->machine->mesh.columns, g->machine->mesh.rows, (unsigned long long)work->kernels,
+      (unsigned long long)work->cycles, work->flops * 1e-6, (unsigned long long)work->core_bytes, error);
 }
 
 static void expect(const char *what, double error) {
@@ -533,10 +534,53 @@ static void test_decoding(void **state) {
   check_decoding("tiny-gpt2", "mesh:16x12 sram:48KiB clock:850MHz");
 }
 
+// Every kernel would fit, but not beside what the forward pass has left for the backward one; and what a run cannot be
+// asked is said before anything runs.
+static void test_refusals(void **state) {
+  (void)state;
+  golden g = open_golden("tiny-llama", "mesh:8x8 sram:40KiB clock:850MHz");
+  weft_schedule *schedule = compile(&g, run_of(&g, WEFT_TRAIN));
+  weft_store *store = open_store(&g);
+  weft_wavelet *wavelet = NULL;
+  weft_wavelet_outcome outcome = {0};
+  weft_wavelet_feed feed = {.ids = g.ids, .targets = g.targets, .scalars = {.step = 1}, .skip_update = true};
+  require(weft_wavelet_create(schedule, &(weft_wavelet_store){store, values_of}, NULL, &wavelet));
+  weft_status status = weft_wavelet_run(wavelet, &feed, &outcome);
+  assert_int_equal(weft_status_code(status), WEFT_INFEASIBLE);
+  assert_non_null(strstr(weft_status_message(status), "what other kernels have left"));
+  weft_status_free(status);
+  static const int32_t wrong[] = {-1, 100000};
+  int32_t right = g.ids[3];
+  for (int i = 0; i < 2; ++i) {
+    g.ids[3] = wrong[i];
+    status = weft_wavelet_run(wavelet, &feed, &outcome);
+    assert_int_equal(weft_status_code(status), WEFT_INVALID);
+    assert_non_null(strstr(weft_status_message(status), "token id"));
+    weft_status_free(status);
+  }
+  g.ids[3] = right;
+  static const char *const words[] = {"no token ids", "there is room for tokens", "training needs targets"};
+  for (int i = 0; i < 3; ++i) {
+    weft_wavelet_feed other = feed;
+    if (i == 0) other.ids = NULL;
+    if (i == 1) other.scalars.position = g.network.positions;
+    if (i == 2) other.targets = NULL;
+    status = weft_wavelet_run(wavelet, &other, &outcome);
+    assert_int_equal(weft_status_code(status), WEFT_INVALID);
+    if (!strstr(weft_status_message(status), words[i])) fail_msg("%s", weft_status_message(status));
+    weft_status_free(status);
+  }
+  weft_wavelet_destroy(wavelet);
+  weft_store_destroy(store);
+  weft_schedule_destroy(schedule);
+  close_golden(&g);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_llama_prefill),  cmocka_unit_test(test_gpt2_prefill),
                                      cmocka_unit_test(test_narrow_formats), cmocka_unit_test(test_llama_training),
                                      cmocka_unit_test(test_gpt2_training),  cmocka_unit_test(test_narrow_training),
-                                     cmocka_unit_test(test_decoding),       cmocka_unit_test(test_other_ways)};
+                                     cmocka_unit_test(test_decoding),       cmocka_unit_test(test_refusals),
+                                     cmocka_unit_test(test_other_ways)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
