@@ -459,7 +459,7 @@ static bool run_loop(mesh_state &m, row &b, std::uint32_t where, const weft_inst
   }
   const weft_instruction &loop = i.kind == WEFT_DO_LOOP ? i : program_of(m, c).code[i.target];
   if (loop.kind == WEFT_DO_WHILE) {
-    c.clock += std::max<cycle>(1, whole(times.loop_cycles));  // a loop without end must meet most_cycles
+    c.clock += std::max<cycle>(1, m.times.loop);  // a loop without end must meet most_cycles
     c.pc = compare(m, c, loop) ? i.target + 1 : c.pc + 1;
     return true;
   }
@@ -491,11 +491,11 @@ static outcome run_control(mesh_state &m, row &b, std::uint32_t where, const wef
       break;
     case WEFT_DO_ELSE: c.pc = i.target + 1; break;
     case WEFT_DO_WHILE:
-      c.clock += whole(times.branch_cycles);
+      c.clock += m.times.branch;
       c.pc = compare(m, c, i) ? c.pc + 1 : i.target + 1;
       break;
     case WEFT_DO_BREAK:
-      c.clock += whole(times.scalar_cycles);
+      c.clock += m.times.scalar;
       c.pc = program_of(m, c).code[i.target].target + 1;
       break;
     case WEFT_DO_WAIT:
