@@ -42,6 +42,12 @@ static const char *const function_names[] = {"max",   "min",  "abs",   "sqrt", "
                                              "clock", "log2", "floor", "ceil", "round"};
 enum { FUNCTIONS = sizeof function_names / sizeof *function_names };
 
+bool weft_text_is_function(const weft_token *name) {
+  for (size_t f = 0; f < FUNCTIONS; ++f)
+    if (weft_token_is(name, function_names[f])) return true;
+  return false;
+}
+
 static weft_status unknown_name(weft_parser *parser, const weft_token *token) {
   const char *known[640];
   size_t count = 0;
@@ -251,8 +257,7 @@ static weft_status word(weft_parser *parser, const weft_token *token, weft_node 
   bool brackets = weft_peek(parser)->kind == WEFT_TOKEN_SIGN && weft_peek(parser)->sign == '(';
   if (brackets && (weft_token_is(token, "i32") || weft_token_is(token, "f32") || weft_token_is(token, "nan")))
     return typed(parser, token, out_node);
-  for (size_t f = 0; f < FUNCTIONS; ++f)
-    if (weft_token_is(token, function_names[f])) return call(parser, token, out_node);
+  if (brackets && weft_text_is_function(token)) return call(parser, token, out_node);
   char name[WEFT_KERNEL_NAME];
   snprintf(name, sizeof name, "%.*s", token->length < sizeof name ? (int)token->length : 0, token->begin);
   // Where a register begins, x and y are the coordinates even if something else of the program is called so.

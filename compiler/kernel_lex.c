@@ -256,7 +256,8 @@ weft_status weft_expect_name(weft_parser *parser, const char *what, char *out_na
   }
   if (token->kind != WEFT_TOKEN_WORD)
     return weft_text_error(parser, token, "expected %s, found %s", what, weft_token_text(parser, token));
-  for (uint32_t w = 0; w < weft_kernel_word_count; ++w)
+  // Functions are called with a bracket, so their words may be names too.
+  for (uint32_t w = 0; w < weft_kernel_word_count && !weft_text_is_function(token); ++w)
     if (weft_token_is(token, weft_kernel_words[w]))
       return weft_text_error(parser, token, "expected %s, found the language's word %s; in quotes it is a name", what,
                              weft_token_text(parser, token));

@@ -138,6 +138,7 @@ weft_status weft_text_number(weft_parser *parser, const char *what, double *out_
 weft_status weft_text_f32(weft_parser *parser, const char *what, uint32_t *out_bits) WEFT_CHECKED;
 weft_status weft_text_colour(weft_parser *parser, uint32_t *out_colour) WEFT_CHECKED;
 weft_status weft_text_wavelets(weft_parser *parser, weft_operand_kind kind, weft_node *out_node) WEFT_CHECKED;
+bool weft_text_is_function(const weft_token *name);  // sum, max, sqrt ...
 weft_text_constant *weft_text_constant_find(const weft_parser *parser, const weft_token *name);
 void weft_text_constant_push(weft_parser *parser, weft_text_constant constant);
 
