@@ -84,14 +84,15 @@ typedef struct weft_mesh_options {
   uint32_t threads;      // 1 or 2: bands of rows
   uint64_t most_cycles;  // stop with WEFT_FAILED after so many; 0: never
   bool count_links;      // keep wavelets and blocked cycles per link and core (weft_mesh_link, weft_mesh_core)
-  const weft_mesh_observer *observer;  // NULL: nobody looks. With an observer one thread runs
-  bool plain;  // vector operations element by element, as the reference does them: slower, the same result
+  const weft_mesh_observer *observer;  // NULL: nobody looks. With an observer one thread runs, word by word
+  bool plain;  // the reference: every word and every element by itself; slower, the same result
 } weft_mesh_options;
 weft_mesh_options weft_mesh_options_default(void);  // 1 thread, no limit, counts links
 
 typedef struct weft_mesh_report {
   uint64_t cycles;  // from the start to the last thing that any core or router did
   uint64_t link_hops, ramp_hops, control_hops;
+  uint64_t train_hops;                 // of these, links and ramps: advanced many at a time; not part of the result
   uint64_t core_busy_cycles;           // over all cores
   uint64_t stall_cycles[WEFT_STALLS];  // over all cores
   uint64_t instructions, elements;     // carried out; elements of vector operations

@@ -63,7 +63,7 @@ static std::uint32_t take(mesh_state &m, row &b, std::uint32_t where, ring &sink
   return bits;
 }
 
-static void operation_done(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, operation &o) {
+void operation_done(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, operation &o) {
   for (int k = 0; k < 3; ++k)
     if (const weft_operand *r = receives(*o.instruction, k))
       m.sink(m.index(where, m.slot_of[r->index])).reader = nobody;
@@ -72,7 +72,7 @@ static void operation_done(mesh_state &m, row &b, std::uint32_t where, std::uint
   schedule(m, b, end, {where, what::operation_ends, number});
 }
 
-static std::uint32_t quick_result(const operation &o, std::uint32_t wavelet, std::uint32_t other) {
+std::uint32_t quick_result(const operation &o, std::uint32_t wavelet, std::uint32_t other) {
   if (o.how == operation::quick::move) return o.from ? other : wavelet;
   float a, b;
   __builtin_memcpy(&a, o.sink_is_b || !o.has_sink ? &other : &wavelet, sizeof a);
@@ -99,7 +99,7 @@ static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8
     o.waited_receive += when - o.free_at;
     o.free_at = when;
     if (lane && !may_enter(m, *lane, WEFT_RAMP, at)) {
-      lane->core_waits = true;
+      wait_for_lane(m, b, where, o.out_slot, *lane);
       return;
     }
     std::uint32_t wavelet = w ? w->bits : 0, other = o.from ? *o.from : 0;
@@ -109,14 +109,11 @@ static void advance_quick(mesh_state &m, row &b, std::uint32_t where, std::uint8
       if (sink->upstream_waits) room_in_sink(m, b, where, *sink, at);
     }
     std::uint32_t result = quick_result(o, wavelet, other);
-    o.from += o.from_stride;
-    if (lane) {
+    if (lane)
       enter(m, b, where, o.out_slot, *lane, result, at + (sink ? m.latency : 0) + m.ramp, false);
-    } else {
+    else
       *o.to = result;
-      o.to += o.to_stride;
-    }
-    ++o.element;
+    next_elements(o, 1);
     o.free_at = when + o.step;
     if (o.element == o.count && o.instruction->to.advance)
       advance_switch(m, b, where, o.out_slot, *lane, at + (sink ? m.latency : 0) + m.ramp);
@@ -162,7 +159,7 @@ static void advance(mesh_state &m, row &b, std::uint32_t where, std::uint8_t num
       o.free_at = when;
     }
     if (sends && !may_enter(m, m.lane(out), WEFT_RAMP, at)) {
-      m.lane(out).core_waits = true;
+      wait_for_lane(m, b, where, out_slot, m.lane(out));
       return;
     }
     std::uint32_t received[3] = {0, 0, 0}, sent = 0, width = k.width;
@@ -215,6 +212,8 @@ static void start_operation(mesh_state &m, row &b, std::uint32_t where, const we
     sink.route = c.first_operation + number;
   }
   if (k.width == 1 && !watched(m, where)) prepare_quick(m, c, o);
+  if (begin_train(m, b, where, number, o)) return;
+  if (i.to.kind == WEFT_SEND) make_way(m, b, where, m.slot_of[i.to.index]);
   advance(m, b, where, number);
 }
 
@@ -430,8 +429,9 @@ static bool send_control(mesh_state &m, row &b, std::uint32_t where, const weft_
   core &c = m.cores[where];
   std::uint32_t slot = m.slot_of[i.to.index];
   std::uint64_t lane = m.index(where, slot);
+  make_way(m, b, where, slot);
   if (!may_enter(m, m.lane(lane), WEFT_RAMP, c.clock)) {
-    m.lane(lane).core_waits = true;
+    wait_for_lane(m, b, where, slot, m.lane(lane));
     return false;
   }
   std::uint32_t skip = register_value(m, c, i.a), moves = register_value(m, c, i.b);
@@ -648,6 +648,14 @@ static void end_operation(mesh_state &m, row &b, std::uint32_t where, std::uint8
   }
 }
 
+// Of an operation whose words went as a train, unless they have become words in the meantime.
+static void end_source(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, cycle t) {
+  operation &o = m.operations[m.cores[where].first_operation + number];
+  if (!o.instruction || !o.driven || o.sink || ceil_256(o.free_at) + o.count != t) return;
+  source_done(m, b, where, o);
+  end_operation(m, b, where, number, t);
+}
+
 // The lane of a colour has room again.
 static void retry(mesh_state &m, row &b, std::uint32_t where, std::uint32_t slot, cycle t) {
   core &c = m.cores[where];
@@ -655,7 +663,8 @@ static void retry(mesh_state &m, row &b, std::uint32_t where, std::uint32_t slot
   for (std::uint32_t left = c.threads; left != 0; left &= left - 1) {
     std::uint8_t number = static_cast<std::uint8_t>(__builtin_ctz(left));
     operation &o = m.operations[c.first_operation + number];
-    if (o.element == o.count || o.instruction->to.kind != WEFT_SEND || m.slot_of[o.instruction->to.index] != slot)
+    if (o.driven || o.element == o.count || o.instruction->to.kind != WEFT_SEND ||
+        m.slot_of[o.instruction->to.index] != slot)
       continue;
     if (o.free_at < t * 256ull) {
       if (watched(m, where)) tell_stall(m, where, number, WEFT_STALL_SEND, o.instruction->to.index, t);
@@ -683,6 +692,8 @@ void handle(mesh_state &m, row &b, const event &e, cycle t) {
       break;
     }
     case what::operation_ends: end_operation(m, b, e.where, e.operation, t); break;
+    case what::source_ends: end_source(m, b, e.where, e.operation, t); break;
+    case what::train_ends: end_train(m, b, e.where, e.operation, t); break;
     case what::retry: retry(m, b, e.where, e.operation, t); break;
     case what::wake_router: activate_router(b, e.where); break;
   }

@@ -3,8 +3,6 @@
 
 namespace weft {
 
-static constexpr std::uint8_t opposite[WEFT_PORTS] = {WEFT_SOUTH, WEFT_WEST, WEFT_NORTH, WEFT_EAST, WEFT_RAMP};
-
 void schedule(mesh_state &m, row &b, cycle when, event e) {
   (void)m;
   // The wheel turns once per cycle of the row's own time; what is further away waits in order.
@@ -14,9 +12,10 @@ void schedule(mesh_state &m, row &b, cycle when, event e) {
   } else {
     b.later.push({when, e});
   }
+  if (when < b.next) b.next = when;
 }
 
-static gate gate_at(const ring &lane, cycle t) {
+gate gate_at(const ring &lane, cycle t) {
   gate g = unpacked(lane.gate);
   if (t < g.since) {
     g.from = g.from_before;
@@ -49,7 +48,7 @@ void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring
   activate_router(b, router);
 }
 
-static std::uint32_t neighbour(const mesh_state &m, std::uint32_t router, int port) {
+std::uint32_t neighbour(const mesh_state &m, std::uint32_t router, int port) {
   switch (port) {
     case WEFT_NORTH: return router - m.columns;
     case WEFT_EAST: return router + 1;
@@ -70,10 +69,9 @@ static bool off_mesh(const mesh_state &m, std::uint32_t router, int port) {
 // Why a word could not leave, and so what will wake the router.
 enum class obstacle { none, busy_port, will_be_told, poll };
 
-// The row of the neighbour at a port; rows lie one behind the other.
-static row &row_at(row &b, int port) { return port == WEFT_NORTH ? (&b)[-1] : port == WEFT_SOUTH ? (&b)[1] : b; }
+row &row_at(row &b, int port) { return port == WEFT_NORTH ? (&b)[-1] : port == WEFT_SOUTH ? (&b)[1] : b; }
 
-static channel_state *channel_out(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port) {
+channel_state *channel_out(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port) {
   if (m.channel_at.empty()) return nullptr;
   std::int32_t channel = m.channel_at[m.index(router, slot)];
   return channel >= 0 && off_mesh(m, router, port) ? &m.channels[static_cast<std::size_t>(channel)] : nullptr;
@@ -91,7 +89,7 @@ static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot
   bool open = lane.route != 0 && g.from == opposite[port] && g.closed == closing::open;
   if (open && has_room(m, lane, m.lane_room, t, true)) return obstacle::none;
   // What has changed in this very cycle counts from a later one on, and nobody will tell again.
-  if (t < g.since || (open && lane.tail - m.lane_room < lane.head)) return obstacle::poll;
+  if (t < g.since || g.train || (open && lane.tail - m.lane_room < lane.head)) return obstacle::poll;
   lane.upstream_waits = true;
   return obstacle::will_be_told;
 }
@@ -136,8 +134,7 @@ static void wake_feeder(mesh_state &m, row &b, std::uint32_t router, std::uint8_
 }
 
 // Room has come about, or the switch has moved: whoever waits for this lane may try again in the next cycle.
-static void tell_feeders(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t,
-                         bool all) {
+void tell_feeders(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t, bool all) {
   if (lane.upstream_waits) {
     lane.upstream_waits = false;
     bool any = all || m.kernel->routes[lane.route - 1].position_count > 1;
@@ -161,7 +158,7 @@ static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router,
   const weft_route &route = m.kernel->routes[lane.route - 1];
   gate g = unpacked(lane.gate);
   std::uint8_t next = position_after(route, g.position);
-  gate moved = {route.positions[next].from, g.from, closing::open, next, since};
+  gate moved = {route.positions[next].from, g.from, closing::open, false, next, since};
   lane.to = route.positions[next].to;
   lane.gate = packed(moved);
   tell_feeders(m, b, lane, router, slot, t, true);
@@ -261,6 +258,7 @@ struct fixed {
   std::uint32_t mask, slots, lane_room, sink_room;
   cycle hop, ramp;
   std::uint32_t *occupied, *counts;  // counts: nullptr where nobody wants them
+  const train_marks *marks;          // nullptr: no trains
   std::int64_t next_router[WEFT_RAMP];
   bool simple;
 };
@@ -278,6 +276,7 @@ static fixed fixed_of(mesh_state &m) {
           m.ramp,
           m.occupied.data(),
           m.options.count_links ? m.link_counts.data() : nullptr,
+          m.trains.empty() ? nullptr : m.marks.data(),
           {-columns, 1, columns, -1},
           m.link_step == 256 && m.turn == 0 && m.channels.empty() && !m.options.observer};
 }
@@ -309,11 +308,10 @@ static bool kept_at_once(mesh_state &m, const fixed &f, ring *sink, std::uint32_
   std::uint64_t when = ready * 256ull;
   if (when < o.free_at)
     when = o.free_at;
-  else
+  else if (when > o.free_at)
     o.waited_receive += when - o.free_at;
   *o.to = bits;
-  o.to += o.to_stride;
-  ++o.element;
+  next_elements(o, 1);
   o.free_at = when + o.step;
   words_of(sink)[sink->tail & f.mask].time = static_cast<cycle>((when + 255) / 256);
   sink->head = ++sink->tail;
@@ -366,9 +364,14 @@ static std::uint32_t first_slot(const fixed &f, cycle t) { return f.slots > 1 ? 
 // False: the router may sleep until somebody tells it.
 static bool move_router(mesh_state &m, const fixed &f, row &b, std::uint32_t router, cycle t) {
   std::uint32_t rotated = f.occupied[router], used = 0, begin = first_slot(f, t);
+  bool awake = false;
+  if (f.marks && (f.marks[router].announced | f.marks[router].flowing)) {
+    settle_trains(m, b, router, t);
+    rotated = f.occupied[router] & ~(f.marks[router].announced | f.marks[router].flowing);
+    awake = expects_trains(m, router);
+  }
   if (begin > 0) rotated = (rotated >> begin) | (rotated << (f.slots - begin));
   if (f.slots > 1) rotated &= (1u << f.slots) - 1;
-  bool awake = false;
   for (; rotated != 0; rotated &= rotated - 1) {
     std::uint32_t slot = static_cast<std::uint32_t>(__builtin_ctz(rotated)) + begin;
     if (slot >= f.slots) slot -= f.slots;
@@ -394,7 +397,7 @@ static bool move_router(mesh_state &m, const fixed &f, row &b, std::uint32_t rou
     if (lane->head == lane->tail) f.occupied[router] &= ~(1u << slot);
     if (t > b.sum.last) b.sum.last = t;  // cores that run ahead may have ended later
   }
-  return awake && f.occupied[router] != 0;
+  return awake && (f.occupied[router] != 0 || (f.marks && f.marks[router].announced != 0));
 }
 
 void move_words(mesh_state &m, row &b, cycle t) {

@@ -77,7 +77,7 @@ static void lay_routes(mesh_state &m) {
   m.sinks.resize(count * m.ring_stride);
   for (std::size_t i = 0; i < count; ++i) {
     m.lane(i).reader = m.sink(i).reader = nobody;
-    m.lane(i).gate = packed({nobody, nobody, closing::open, 0, 0});
+    m.lane(i).gate = packed({nobody, nobody, closing::open, false, 0, 0});
   }
   for (std::uint32_t r = 0; r < m.kernel->route_count; ++r) {
     const weft_route &route = m.kernel->routes[r];
@@ -85,7 +85,7 @@ static void lay_routes(mesh_state &m) {
       ring &lane = m.lane(m.index(router, m.slot_of[route.colour]));
       lane.route = r + 1;
       lane.to = route.positions[0].to;
-      lane.gate = packed({route.positions[0].from, route.positions[0].from, closing::open, 0, 0});
+      lane.gate = packed({route.positions[0].from, route.positions[0].from, closing::open, false, 0, 0});
     });
   }
 }
@@ -210,6 +210,10 @@ static weft_status build(mesh_state &m) {
   take_times(m);
   lay_routes(m);
   m.occupied.resize(m.routers);
+  if (!m.options.plain && !m.options.observer && m.link_step == 256) {
+    m.trains.resize(static_cast<std::size_t>(m.routers) * m.slots);
+    m.marks.resize(m.routers);
+  }
   if (m.options.count_links) {
     m.link_counts.resize(m.routers * 5ull);
     m.accounts.resize(m.routers);

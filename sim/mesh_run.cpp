@@ -44,11 +44,13 @@ static cycle next_event(const mesh_state &m, const row &b) {
   return next;
 }
 
-static bool awake(const row &b) { return b.any_active || !b.wake_next.empty(); }
+static bool awake(const row &b) { return b.any_active || !b.wake_next.empty() || !b.part_next.empty(); }
 
 static void step_row(mesh_state &m, row &b, cycle t) {
   if (!awake(b) && b.next > t) return;
   b.now = t;
+  b.at = stage::begin;
+  if (!b.part_next.empty()) part_listed(m, b, b.part_next, t - 1);
   for (std::uint32_t router : b.wake_next) activate_router(b, router);
   b.wake_next.clear();
   while (!b.later.empty() && b.later.top().when <= t) {
@@ -63,7 +65,10 @@ static void step_row(mesh_state &m, row &b, cycle t) {
   }
   due.clear();
   if (b.has_channels) feed_channels(m, b, t);
+  b.at = stage::move;
   if (b.any_active) move_words(m, b, t);
+  b.at = stage::end;
+  if (!b.part_after.empty()) part_listed(m, b, b.part_after, t);
   b.next = awake(b) ? t + 1 : next_event(m, b);
 }
 
@@ -188,8 +193,9 @@ class clockwork : public sc_core::sc_module {
 
 static std::uint64_t memory_of(const mesh_state &m) {
   auto bytes = [](const auto &v) { return v.capacity() * sizeof v[0]; };
-  std::uint64_t sum = bytes(m.lanes) + bytes(m.sinks) + bytes(m.occupied) + bytes(m.link_counts) + bytes(m.cores) +
-                      bytes(m.operations) + bytes(m.registers) + bytes(m.sram) + bytes(m.accounts) + bytes(m.link_free);
+  std::uint64_t sum = bytes(m.lanes) + bytes(m.sinks) + bytes(m.trains) + bytes(m.marks) + bytes(m.occupied) +
+                      bytes(m.link_counts) + bytes(m.cores) + bytes(m.operations) + bytes(m.registers) + bytes(m.sram) +
+                      bytes(m.accounts) + bytes(m.link_free);
   for (const row &b : m.all_rows) {
     sum += bytes(b.active) + bytes(b.wheel) + bytes(b.wake_next);
     for (const auto &bucket : b.wheel) sum += bytes(bucket);
@@ -204,6 +210,7 @@ static void add_up(const mesh_state &m, weft_mesh_report *r) {
     r->link_hops += b.sum.link_hops;
     r->ramp_hops += b.sum.ramp_hops;
     r->control_hops += b.sum.control_hops;
+    r->train_hops += b.sum.train_hops;
     r->instructions += b.sum.instructions;
     r->elements += b.sum.elements;
     r->flops += b.sum.flops;
@@ -256,6 +263,7 @@ static weft_status play(mesh_state &m, weft_mesh_report *out_report) {
     sc_core::sc_start();
     exceeded = clock.out_of_time();
     now = clock.now();
+    part_all(m);
   }
   const row *failed = nullptr;
   for (const row &b : m.all_rows)
@@ -265,9 +273,9 @@ static weft_status play(mesh_state &m, weft_mesh_report *out_report) {
   if (exceeded)
     return weft_error(WEFT_FAILED, "the kernel has not ended after %llu cycles",
                       static_cast<unsigned long long>(m.options.most_cycles));
-  WEFT_TRY(explain_deadlock(m, now));
-  std::uint64_t last = 0;
-  for (const row &b : m.all_rows) last = std::max<std::uint64_t>(last, b.sum.last);
+  cycle last = 0;
+  for (const row &b : m.all_rows) last = std::max(last, b.sum.last);
+  WEFT_TRY(explain_deadlock(m, last));
   settle_idle(m, last);
   add_up(m, out_report);
   out_report->wall_seconds = weft_clock_s() - start;

@@ -11,6 +11,7 @@
 #ifndef WEFT_SIM_MESH_STATE_H
 #define WEFT_SIM_MESH_STATE_H
 
+#include <atomic>
 #include <cstdint>
 #include <new>
 #include <queue>
@@ -91,17 +92,19 @@ enum class closing : std::uint8_t {
 struct gate {
   std::uint8_t from, from_before;  // ports; before: in cycles before `since`
   closing closed;
+  bool train;  // words pass as a train (below)
   std::uint8_t position;
   cycle since;  // may be a cycle to come: the switch has been advanced by a wavelet that is still on the ramp
 };
 inline std::uint64_t packed(const gate &g) {
   return static_cast<std::uint64_t>(g.from) | static_cast<std::uint64_t>(g.from_before) << 8 |
-         static_cast<std::uint64_t>(g.closed) << 16 | static_cast<std::uint64_t>(g.position) << 24 |
-         static_cast<std::uint64_t>(g.since) << 32;
+         static_cast<std::uint64_t>(g.closed) << 16 | static_cast<std::uint64_t>(g.train) << 18 |
+         static_cast<std::uint64_t>(g.position) << 24 | static_cast<std::uint64_t>(g.since) << 32;
 }
 inline gate unpacked(std::uint64_t bits) {
-  return {static_cast<std::uint8_t>(bits), static_cast<std::uint8_t>(bits >> 8), static_cast<closing>((bits >> 16) & 3),
-          static_cast<std::uint8_t>(bits >> 24), static_cast<cycle>(bits >> 32)};
+  return {static_cast<std::uint8_t>(bits),        static_cast<std::uint8_t>(bits >> 8),
+          static_cast<closing>((bits >> 16) & 3), ((bits >> 18) & 1) != 0,
+          static_cast<std::uint8_t>(bits >> 24),  static_cast<cycle>(bits >> 32)};
 }
 
 // An operation under way that takes or gives wavelets. Number 0 of a core is its own, 1 + m that of microthread m. What
@@ -117,15 +120,31 @@ struct alignas(64) operation {
   std::uint32_t *to;                    // nullptr: into the lane
   const std::uint32_t *from;            // nullptr: no source but the sink
   std::int32_t to_stride, from_stride;  // words
+  std::uint32_t fold_left;              // elements until the views go on elsewhere; 0: never
   ring *lane;                           // nullptr: none
-  std::uint64_t waited_receive;         // in 1/256 cycles
 
+  std::uint64_t waited_receive;         // in 1/256 cycles
   const weft_instruction *instruction;  // nullptr: free
   ring *sink;
   std::uint64_t waited_send;
   cycle began;
+  std::uint32_t fold;               // elements between such places
+  std::int32_t to_jump, from_jump;  // words from behind the last of these to the next
+  bool driven;   // a train does its work: element and what goes with it are brought up to date when the train ends
+  bool feeding;  // it is the source of the train in its lane
 };
 static_assert(sizeof(operation) == 128);
+
+// The quick operation has dealt with `count` elements, which lie within one fold of its views.
+inline void next_elements(operation &o, std::uint32_t count) {
+  o.element += count;
+  if (o.from) o.from += static_cast<std::int64_t>(o.from_stride) * count;
+  if (o.to) o.to += static_cast<std::int64_t>(o.to_stride) * count;
+  if (o.fold_left == 0 || (o.fold_left -= count) != 0) return;
+  o.fold_left = o.fold;
+  if (o.from) o.from += o.from_jump;
+  if (o.to) o.to += o.to_jump;
+}
 
 enum class doing : std::uint8_t { nothing, dispatching, running, operating, waiting, stopped };
 
@@ -183,11 +202,11 @@ struct program_facts {
 };
 
 // What happens at a cycle to come.
-enum class what : std::uint8_t { resume, operation_ends, retry, wake_router };
+enum class what : std::uint8_t { resume, operation_ends, source_ends, retry, wake_router, train_ends };
 struct event {
   std::uint32_t where;  // core or router
   what kind;
-  std::uint8_t operation;
+  std::uint8_t operation;  // or slot
 };
 
 struct far_event {
@@ -197,9 +216,51 @@ struct far_event {
 };
 
 struct totals {
-  std::uint64_t link_hops = 0, ramp_hops = 0, control_hops = 0, instructions = 0, elements = 0;
+  std::uint64_t link_hops = 0, ramp_hops = 0, control_hops = 0, train_hops = 0, instructions = 0, elements = 0;
   double flops = 0;
   cycle last = 0;  // of anything
+};
+
+// Words that pass without hindrance, one in every cycle, are advanced together: a train. What a train does to the
+// routers it passes and to the operations that take its words is known beforehand, and is made up for when it has
+// passed; whatever comes in its way makes words of it again. See mesh_train.cpp.
+struct payload {  // followed by its words
+  std::atomic<std::uint32_t> users;
+  std::uint32_t count;
+  std::uint32_t *words() { return reinterpret_cast<std::uint32_t *>(this + 1); }
+};
+
+enum class train_state : std::uint8_t {
+  none,
+  announced,  // the first word is on its way
+  flowing,    // word k leaves in cycle ready + k
+  loose       // words again; the feeder has yet to hand over those that left it as a train
+};
+
+// The train in a lane.
+struct train {
+  payload *data;
+  cycle ready;          // of word 0 in this lane
+  cycle delay;          // since it left the feeder
+  std::uint32_t count;  // words, as far as the feeder knows
+  std::uint32_t base;   // the number of word 0 in the ring's counting
+  std::uint8_t feeder;  // the port it comes by
+  std::uint8_t
+      through;  // from the core: the slot whose words an operation passes on; nobody: `source` sends from memory
+  std::uint8_t source;  // number of the core's operation
+  bool fed;             // the feeder has done: count is final and the ring's tail counts all words
+  train_state state;
+};
+
+// Of a router: slots with announced and with flowing trains, ports that the latter use.
+struct train_marks {
+  std::uint32_t announced, flowing, ports;
+};
+
+enum class stage : std::uint8_t { begin, move, end };  // of a row's cycle
+
+struct train_place {
+  std::uint32_t router, slot;
 };
 
 // One row of routers and cores, with a clock of its own: rows may be some cycles apart (mesh_run.cpp says how far).
@@ -210,6 +271,9 @@ struct row {
   std::priority_queue<far_event, std::vector<far_event>, std::greater<far_event>> later;
   std::uint64_t pending = 0;  // events in the wheel
   std::vector<std::uint32_t> wake_next;
+  std::vector<train_place> part_next,
+      part_after;  // trains to be made words of: before the next cycle, and after this one
+  stage at = stage::begin;
   totals sum;
   cycle now = 0;
   cycle next = 0;  // nothing happens before, as far as the row itself knows
@@ -252,6 +316,8 @@ struct mesh_state {
 
   large<char> lanes, sinks;       // ring_stride each, by router and slot
   large<std::uint32_t> occupied;  // per router: slots with words
+  large<train> trains;            // by lane; empty: every word by itself
+  large<train_marks> marks;       // by router, as trains
   large<std::uint32_t> link_counts;
   std::vector<std::uint64_t>
       link_free;  // 1/256 cycles, per router and port, where links are slower than one word per cycle
@@ -274,12 +340,14 @@ struct mesh_state {
   }
 };
 
+bool train_left(const mesh_state &m, const ring &lane, std::uint32_t number, cycle t, bool strictly);
+
 // Room for one more word at cycle t: the place that it would take has been left by then (`strictly`: in an earlier
 // cycle).
 inline bool has_room(mesh_state &m, ring &r, std::uint32_t room, cycle t, bool strictly) {
   if (r.tail < room) return true;
   std::uint32_t before = r.tail - room;
-  if (before >= r.head) return false;
+  if (before >= r.head) return train_left(m, r, before, t, strictly);
   cycle left = m.at(r, before).time;
   return strictly ? left < t : left <= t;
 }
@@ -309,15 +377,43 @@ inline void activate_router(row &b, std::uint32_t router) {
   b.any_active = true;
 }
 void move_words(mesh_state &m, row &b, cycle t);
+std::uint32_t neighbour(const mesh_state &m, std::uint32_t router, int port);
+row &row_at(row &b, int port);  // of the neighbour; rows lie one behind the other
+// The channel that takes what leaves by this port; nullptr: none.
+channel_state *channel_out(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port);
+void tell_feeders(mesh_state &m, row &b, ring &lane, std::uint32_t router, std::uint32_t slot, cycle t, bool all);
+constexpr std::uint8_t opposite[WEFT_PORTS] = {WEFT_SOUTH, WEFT_WEST, WEFT_NORTH, WEFT_EAST, WEFT_RAMP};
 // A word from the core (or a channel) into a lane; the caller has asked for room.
 void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, std::uint32_t bits, cycle ready,
            bool control);
+gate gate_at(const ring &lane, cycle t);  // what it lets in in cycle t
 bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when);
 // The word that entered last, from the core, ends a send that advances the router's switch; it may leave from `ready`
 // on.
 void advance_switch(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, cycle ready);
 
+// mesh_train.cpp
+// The core's operation `number` has begun to send from memory; true: its words go as a train.
+bool begin_train(mesh_state &m, row &b, std::uint32_t router, std::uint8_t number, operation &o);
+// The source has sent its last word.
+void source_done(mesh_state &m, row &b, std::uint32_t router, operation &o);
+// The core wants to put words of its own into a lane: a train from elsewhere that is still coming becomes words.
+void make_way(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot);
+// Before a router moves words in cycle t: announced trains flow if they can; those in the way of others become words.
+void settle_trains(mesh_state &m, row &b, std::uint32_t router, cycle t);
+// Does the router have to look out in the next cycle for a train from a neighbour? Of those from its core it is told.
+bool expects_trains(const mesh_state &m, std::uint32_t router);
+// Makes words of the trains in the list, which is emptied; what has left until cycle `last` has left as a train.
+void part_listed(mesh_state &m, row &b, std::vector<train_place> &list, cycle last);
+void end_train(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle t);
+// At the end of a run: what is still on its way becomes words.
+void part_all(mesh_state &m);
+// The lane has no room for the core's operation: when it asks again.
+void wait_for_lane(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane);
+
 // mesh_core.cpp
+std::uint32_t quick_result(const operation &o, std::uint32_t wavelet, std::uint32_t other);
+void operation_done(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, operation &o);
 void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &sink);
 void control_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle ready);
 void handle(mesh_state &m, row &b, const event &e, cycle t);

@@ -161,9 +161,16 @@ bool compute(mesh_state &m, const core &c, const weft_instruction &i, std::uint3
   return true;
 }
 
-// 32 bits, one word per element, no folds; every element inside its array. Else compute() does it, and finds the fault.
-static bool plain(const source &s) {
-  return s.kind == WEFT_ABSENT || (!is_16bit(s.dtype) && s.inner == 0 && s.kind != WEFT_REGISTER);
+// 32 bits, one word per element; every element inside its array. Else compute() does it, and finds the fault.
+static bool plain(const source &s) { return s.kind == WEFT_ABSENT || (!is_16bit(s.dtype) && s.kind != WEFT_REGISTER); }
+
+// Elements after which the view goes on elsewhere; 0: never, of `count`.
+static std::uint32_t fold_of(const source &s, std::uint32_t count) {
+  return s.kind == WEFT_MEMORY && s.inner < count ? s.inner : 0;
+}
+
+static std::int32_t jump_of(const source &s, std::uint32_t count) {
+  return fold_of(s, count) ? static_cast<std::int32_t>(s.outer - s.inner * s.stride) : 0;
 }
 
 void prepare_quick(mesh_state &m, const core &c, operation &o) {
@@ -180,6 +187,11 @@ void prepare_quick(mesh_state &m, const core &c, operation &o) {
   std::string failure;
   if (!open(m, c, *other, 0, 0, o.count, s, failure) || !open(m, c, i.to, 0, 0, o.count, to, failure)) return;
   if (!plain(s) || !plain(to)) return;
+  std::uint32_t folds = fold_of(s, o.count), folds_to = fold_of(to, o.count);
+  if (folds && folds_to && folds != folds_to) return;
+  o.fold = o.fold_left = folds ? folds : folds_to;
+  o.from_jump = jump_of(s, o.count);
+  o.to_jump = jump_of(to, o.count);
   std::uint32_t where = static_cast<std::uint32_t>(&c - m.cores.data());
   if (wavelet) o.sink = &m.sink(m.index(where, m.slot_of[wavelet->index]));
   o.has_sink = wavelet != nullptr;
