@@ -10,63 +10,110 @@
 
 #include "traces/heatmap_internal.h"
 
-enum { WISHED_PIXELS = 512, LARGEST_CELL = 32, BAR_HEIGHT = 16, LEGEND_TEXTS = 3 };
+enum {
+  WISHED_PIXELS = 512,  // of a panel's longer side
+  WISHED_SUM = 3072,    // of all panels side by side
+  LEAST_PANEL = 224,
+  LEAST_SIDE = 48,  // of a panel's shorter side
+  LARGEST_CELL = 32,
+  BAR_HEIGHT = 16,
+  LEGEND_TEXTS = 3,
+  TITLE_TEXTS = 2,
+  MANY_PANELS = 9,
+  MOST_NAME_LINES = 3
+};
 
-static uint32_t text_width(const char *text) { return (uint32_t)strlen(text) * HEATMAP_ADVANCE; }
+static uint32_t text_width(const char *text, uint32_t scale) { return (uint32_t)strlen(text) * HEATMAP_LETTER * scale; }
 static uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
+static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-static void panel_text(const weft_heatmap *map, uint32_t panel, char out[160]) {
-  const char *name = map->panels[panel].name;
-  snprintf(out, 160, "%.100s%sx 0..%" PRIu32 ", y 0..%" PRIu32, name, *name ? ", " : "", map->columns - 1,
-           map->rows - 1);
+static void corners_text(const weft_heatmap *map, char out[160]) {
+  snprintf(out, 160, "cores x 0..%" PRIu32 ", y 0..%" PRIu32, map->columns - 1, map->rows - 1);
+}
+
+// A side of `cores` in cells of `cell`, made longer where it would be a thread.
+static uint32_t stretched(uint32_t cell, uint32_t cores) {
+  return larger(cell, smaller(LARGEST_CELL, LEAST_SIDE / cores));
+}
+
+static void arrange_panels(const weft_heatmap *map, weft_heatmap_layout *layout) {
+  while (layout->across * layout->across < map->panel_count) ++layout->across;
+  uint32_t wished = smaller(WISHED_PIXELS, larger(LEAST_PANEL, WISHED_SUM / layout->across));
+  uint32_t cell = smaller(LARGEST_CELL, larger(1, wished / larger(map->columns, map->rows)));
+  layout->cell = stretched(cell, map->columns);
+  layout->cell_height = stretched(cell, map->rows);
+  uint32_t longest = 0, width = map->columns * layout->cell;
+  for (uint32_t p = 0; p < map->panel_count; ++p) longest = larger(longest, (uint32_t)strlen(map->panels[p].name));
+  layout->name_scale = map->panel_count >= MANY_PANELS ? 1 : HEATMAP_TEXT_SCALE;
+  uint32_t letter = HEATMAP_LETTER * layout->name_scale;
+  if (longest > 0) width = larger(width, smaller(longest * letter, LEAST_PANEL));
+  layout->name_letters = width / letter;
+  if (longest > 0)
+    layout->name_lines = smaller(MOST_NAME_LINES, (longest + layout->name_letters - 1) / layout->name_letters);
+  layout->pitch_x = width + HEATMAP_MARGIN;
+  layout->pitch_y =
+      map->rows * layout->cell_height + layout->name_lines * HEATMAP_LINE * layout->name_scale + HEATMAP_MARGIN;
 }
 
 weft_heatmap_layout weft_heatmap_arrange(const weft_heatmap *map) {
-  uint32_t longest = larger(map->columns, map->rows);
-  weft_heatmap_layout layout = {.cell = WISHED_PIXELS / longest};
-  layout.cell = layout.cell < 1 ? 1 : layout.cell > LARGEST_CELL ? LARGEST_CELL : layout.cell;
-  while (layout.across * layout.across < map->panel_count) ++layout.across;
+  const uint32_t line = HEATMAP_LINE * HEATMAP_TEXT_SCALE;
+  weft_heatmap_layout layout = {0};
+  arrange_panels(map, &layout);
   uint32_t down = (map->panel_count + layout.across - 1) / layout.across;
-  uint32_t widest = map->columns * layout.cell;
-  char text[160];
-  for (uint32_t p = 0; p < map->panel_count; ++p) {
-    panel_text(map, p, text);
-    widest = larger(widest, text_width(text));
-  }
-  layout.pitch_x = widest + HEATMAP_MARGIN;
-  layout.pitch_y = map->rows * layout.cell + HEATMAP_LINE + HEATMAP_MARGIN;
+  uint32_t names = layout.name_lines * HEATMAP_LINE * layout.name_scale;
   layout.panel_x = HEATMAP_MARGIN;
-  layout.panel_y = HEATMAP_MARGIN + 2 * HEATMAP_LINE;
+  layout.panel_y = HEATMAP_MARGIN + TITLE_TEXTS * line + HEATMAP_MARGIN / 2 + names;
   layout.bar_x = HEATMAP_MARGIN;
-  layout.bar_y = layout.panel_y + down * layout.pitch_y - HEATMAP_LINE;
-  layout.bar_width = larger(layout.pitch_x - HEATMAP_MARGIN, WEFT_HEATMAP_COLOURS);
+  layout.bar_y = layout.panel_y + down * layout.pitch_y - names;
+  layout.bar_width =
+      larger(smaller(layout.across * layout.pitch_x - HEATMAP_MARGIN, 3 * WEFT_HEATMAP_COLOURS), WEFT_HEATMAP_COLOURS);
   layout.bar_height = BAR_HEIGHT;
-  uint32_t inner = larger(layout.across * layout.pitch_x - HEATMAP_MARGIN, text_width(map->title));
-  inner = larger(inner, layout.bar_width + HEATMAP_MARGIN + text_width(map->unit));
+  char corners[160];
+  corners_text(map, corners);
+  uint32_t inner = layout.across * layout.pitch_x - HEATMAP_MARGIN;
+  inner = larger(inner, text_width(map->title, HEATMAP_TEXT_SCALE));
+  inner = larger(inner, text_width(corners, HEATMAP_TEXT_SCALE));
+  inner = larger(inner, layout.bar_width + HEATMAP_MARGIN + text_width(map->unit, HEATMAP_TEXT_SCALE));
   layout.width = inner + 2 * HEATMAP_MARGIN;
-  layout.height = layout.bar_y + BAR_HEIGHT + 4 + HEATMAP_LINE + HEATMAP_MARGIN;
+  layout.height = layout.bar_y + BAR_HEIGHT + 4 + line + HEATMAP_MARGIN;
   return layout;
 }
 
-// 0: the title; the panels; low, middle and high of the legend; its unit.
+// Line `line` of a panel's name; the last one ends in dots where there is more.
+static void name_label(const weft_heatmap *map, const weft_heatmap_layout *layout, uint32_t panel, uint32_t line,
+                       heatmap_label *label) {
+  const char *name = map->panels[panel].name;
+  uint32_t first = line * layout->name_letters, length = (uint32_t)strlen(name);
+  uint32_t letters = smaller(layout->name_letters, sizeof label->text - 1);
+  if (first < length) snprintf(label->text, letters + 1u, "%s", name + first);
+  if (line + 1 == layout->name_lines && length > first + layout->name_letters)
+    memset(label->text + letters - 2, '.', 2);
+  label->scale = layout->name_scale;
+  label->x = layout->panel_x + panel % layout->across * layout->pitch_x;
+  label->y = layout->panel_y + panel / layout->across * layout->pitch_y -
+             (layout->name_lines - line) * HEATMAP_LINE * layout->name_scale;
+}
+
+// The title and its second line; the panels' names; low, middle and high of the legend; its unit.
 int weft_heatmap_label(const weft_heatmap *map, const weft_heatmap_layout *layout, uint32_t index,
                        heatmap_label *out_label) {
-  heatmap_label label = {.x = HEATMAP_MARGIN, .y = HEATMAP_MARGIN};
-  uint32_t bottom = layout->bar_y + layout->bar_height + 4;
+  heatmap_label label = {.x = HEATMAP_MARGIN, .y = HEATMAP_MARGIN, .scale = HEATMAP_TEXT_SCALE};
+  uint32_t names = map->panel_count * layout->name_lines;
   if (index == 0) {
     snprintf(label.text, sizeof label.text, "%s", map->title);
-  } else if (index <= map->panel_count) {
-    uint32_t p = index - 1;
-    panel_text(map, p, label.text);
-    label.x = layout->panel_x + p % layout->across * layout->pitch_x;
-    label.y = layout->panel_y + p / layout->across * layout->pitch_y - HEATMAP_LINE;
-  } else if (index <= map->panel_count + LEGEND_TEXTS) {
-    uint32_t place = index - map->panel_count - 1;
+  } else if (index == 1) {
+    corners_text(map, label.text);
+    label.y += HEATMAP_LINE * HEATMAP_TEXT_SCALE;
+  } else if (index < TITLE_TEXTS + names) {
+    uint32_t n = index - TITLE_TEXTS;
+    name_label(map, layout, n / layout->name_lines, n % layout->name_lines, &label);
+  } else if (index < TITLE_TEXTS + names + LEGEND_TEXTS) {
+    uint32_t place = index - TITLE_TEXTS - names;
     snprintf(label.text, sizeof label.text, "%.4g", map->low + (map->high - map->low) * place / (LEGEND_TEXTS - 1));
-    uint32_t width = text_width(label.text);
+    uint32_t width = text_width(label.text, label.scale);
     label.x = layout->bar_x + (layout->bar_width - width) * place / (LEGEND_TEXTS - 1);
-    label.y = bottom;
-  } else if (index == map->panel_count + LEGEND_TEXTS + 1) {
+    label.y = layout->bar_y + layout->bar_height + 4;
+  } else if (index == TITLE_TEXTS + names + LEGEND_TEXTS) {
     snprintf(label.text, sizeof label.text, "%s", map->unit);
     label.x = layout->bar_x + layout->bar_width + HEATMAP_MARGIN;
     label.y = layout->bar_y + 1;

@@ -2,16 +2,19 @@
 // core can be drawn.
 //
 // A picture holds one panel per phase (a step, a kernel, a stretch of time), all with one scale: below `low` and above
-// `high` the ends of the colours hold, not-a-number is grey ("no value here"). Around them: the title, the name of each
-// panel with the coordinates of its corners, and the legend: colours, three values, unit. x grows to the right, y
-// downwards, as in compiler/kernel.h.
+// `high` the ends of the colours hold, not-a-number is grey ("no value here"). Around them: the title with the
+// coordinates of the corners, the name of each panel, and the legend: colours, three values, unit. x grows to the
+// right, y downwards, as in compiler/kernel.h.
 //
 // Colours. Dark purple (low) through blue and green to light yellow (high), 240 of them. They lie on a curve through
 // Oklab, a perceptually uniform colour space (Björn Ottosson, "A perceptual color space for image processing", 2020),
 // and are spaced evenly along it: equal steps of the value are equal steps of colour, and lightness always grows, so
 // prints in grey can be read too.
 //
-// PNG: a core is a square of layout.cell x layout.cell pixels, 1 x 1 on large meshes; 8 bits per pixel with a palette.
+// A core is a rectangle of cell x cell_height pixels: a square, 1 x 1 on large meshes, but longer than wide (or wider)
+// on meshes of few rows (or columns), which would else be a thread. Many panels are drawn smaller, with smaller names.
+//
+// PNG: 8 bits per pixel with a palette.
 // SVG: meshes of up to 4096 cores have one rectangle per core, whose tooltip says its coordinates and value; larger
 // ones have one path per colour, made of the runs of equal colour in the rows.
 #ifndef WEFT_TRACES_HEATMAP_H
@@ -41,9 +44,12 @@ typedef struct weft_heatmap {
 } weft_heatmap;
 
 // Where things are, in pixels (PNG) or user units (SVG). Core (x, y) of panel p begins at
-// panel_x + (p % across) * pitch_x + x * cell, panel_y + (p / across) * pitch_y + y * cell.
+// panel_x + (p % across) * pitch_x + x * cell, panel_y + (p / across) * pitch_y + y * cell_height. Its name stands
+// above in up to name_lines lines of name_letters letters.
 typedef struct weft_heatmap_layout {
-  uint32_t width, height, cell, across, panel_x, panel_y, pitch_x, pitch_y, bar_x, bar_y, bar_width, bar_height;
+  uint32_t width, height, cell, cell_height, across, panel_x, panel_y, pitch_x, pitch_y;
+  uint32_t bar_x, bar_y, bar_width, bar_height;
+  uint32_t name_scale, name_lines, name_letters;
 } weft_heatmap_layout;
 weft_heatmap_layout weft_heatmap_arrange(const weft_heatmap *map);
 

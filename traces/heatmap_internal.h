@@ -4,11 +4,11 @@
 
 #include "traces/heatmap.h"
 
-// Text is set in cells of 6 x 8 with glyphs of 5 x 7, doubled.
+// Text is set in cells of 6 x 9 with glyphs of 5 x 7, doubled but for the names of many panels.
 enum {
   HEATMAP_TEXT_SCALE = 2,
-  HEATMAP_ADVANCE = 6 * HEATMAP_TEXT_SCALE,
-  HEATMAP_LINE = 9 * HEATMAP_TEXT_SCALE,
+  HEATMAP_LETTER = 6,
+  HEATMAP_LINE = 9,
   HEATMAP_MARGIN = 16,
   HEATMAP_NO_VALUE = WEFT_HEATMAP_COLOURS,  // palette: the colours, then these
   HEATMAP_PAPER,
@@ -21,11 +21,11 @@ const unsigned char *weft_heatmap_glyph(char letter);
 
 void weft_heatmap_palette(uint8_t out_rgb[HEATMAP_PALETTE][3]);
 
-// The texts of a map with their places (left end, top), as both forms set them. `last`: call with `index` from 0 until
-// false.
+// The texts of a map with their places (left end, top) and size, as both forms set them: call with `index` from 0 until
+// false. A text may be empty.
 typedef struct heatmap_label {
   char text[160];
-  uint32_t x, y;
+  uint32_t x, y, scale;
 } heatmap_label;
 int weft_heatmap_label(const weft_heatmap *map, const weft_heatmap_layout *layout, uint32_t index,
                        heatmap_label *out_label);

@@ -18,14 +18,14 @@ static void fill(picture *canvas, uint32_t x, uint32_t y, uint32_t width, uint32
       canvas->pixels[(size_t)row * canvas->width + column] = (uint8_t)colour;
 }
 
-static void write_text(picture *canvas, uint32_t x, uint32_t y, const char *text) {
-  for (; *text; ++text, x += HEATMAP_ADVANCE) {
+static void write_label(picture *canvas, const heatmap_label *label) {
+  uint32_t x = label->x, scale = label->scale;
+  for (const char *text = label->text; *text; ++text, x += HEATMAP_LETTER * scale) {
     const unsigned char *glyph = weft_heatmap_glyph(*text);
     for (uint32_t row = 0; row < 7; ++row)
       for (uint32_t column = 0; column < 5; ++column)
         if (glyph[row] >> (4 - column) & 1)
-          fill(canvas, x + column * HEATMAP_TEXT_SCALE, y + row * HEATMAP_TEXT_SCALE, HEATMAP_TEXT_SCALE,
-               HEATMAP_TEXT_SCALE, HEATMAP_INK);
+          fill(canvas, x + column * scale, label->y + row * scale, scale, scale, HEATMAP_INK);
   }
 }
 
@@ -35,7 +35,7 @@ static void draw_panel(picture *canvas, const weft_heatmap *map, const weft_heat
   const float *values = map->panels[panel].values;
   for (uint32_t y = 0; y < map->rows; ++y)
     for (uint32_t x = 0; x < map->columns; ++x)
-      fill(canvas, left + x * layout->cell, top + y * layout->cell, layout->cell, layout->cell,
+      fill(canvas, left + x * layout->cell, top + y * layout->cell_height, layout->cell, layout->cell_height,
            weft_heatmap_colour_of(map, values[(size_t)y * map->columns + x]));
 }
 
@@ -46,8 +46,7 @@ static void draw(picture *canvas, const weft_heatmap *map, const weft_heatmap_la
     fill(canvas, layout->bar_x + x, layout->bar_y, 1, layout->bar_height,
          (uint32_t)((uint64_t)x * WEFT_HEATMAP_COLOURS / layout->bar_width));
   heatmap_label label;
-  for (uint32_t l = 0; weft_heatmap_label(map, layout, l, &label); ++l)
-    write_text(canvas, label.x, label.y, label.text);
+  for (uint32_t l = 0; weft_heatmap_label(map, layout, l, &label); ++l) write_label(canvas, &label);
 }
 
 static weft_status encode(const picture *canvas, const char *path) {

@@ -86,13 +86,14 @@ static void write_legend(const svg_file *file) {
     write_fill(file, c);
     fputs("/>\n", file->out);
   }
-  // A letter of a monospaced face is about 0.6 em wide, so the size makes it as wide as the layout thinks.
-  fprintf(file->out, "<g font-family=\"monospace\" font-size=\"%d\" ", HEATMAP_ADVANCE * 10 / 6);
+  fputs("<g font-family=\"monospace\" ", file->out);
   write_fill(file, HEATMAP_INK);
   fputs(">\n", file->out);
   heatmap_label label;
   for (uint32_t l = 0; weft_heatmap_label(file->map, layout, l, &label); ++l) {
-    fprintf(file->out, "<text x=\"%" PRIu32 "\" y=\"%" PRIu32 "\">", label.x, label.y + 7 * HEATMAP_TEXT_SCALE);
+    // A letter of a monospaced face is about 0.6 em wide, so the size makes it as wide as the layout thinks.
+    fprintf(file->out, "<text x=\"%" PRIu32 "\" y=\"%" PRIu32 "\" font-size=\"%" PRIu32 "\">", label.x,
+            label.y + 7 * label.scale, HEATMAP_LETTER * label.scale * 10 / 6);
     write_escaped(file->out, label.text);
     fputs("</text>\n", file->out);
   }
@@ -110,10 +111,10 @@ static void draw(const svg_file *file) {
   fputs("</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n", file->out);
   for (uint32_t p = 0; p < map->panel_count; ++p) {
     fprintf(file->out,
-            "<g class=\"panel\" transform=\"translate(%" PRIu32 " %" PRIu32 ") scale(%" PRIu32
+            "<g class=\"panel\" transform=\"translate(%" PRIu32 " %" PRIu32 ") scale(%" PRIu32 " %" PRIu32
             ")\" shape-rendering=\"crispEdges\">\n",
             layout->panel_x + p % layout->across * layout->pitch_x,
-            layout->panel_y + p / layout->across * layout->pitch_y, layout->cell);
+            layout->panel_y + p / layout->across * layout->pitch_y, layout->cell, layout->cell_height);
     if ((uint64_t)map->columns * map->rows <= MOST_RECTANGLES)
       write_cores(file, map->panels[p].values);
     else

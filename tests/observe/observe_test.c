@@ -119,6 +119,32 @@ static void png_has_the_values(void **state) {
   free(path);
 }
 
+// One pixel per core of a wafer; a line of cores is no thread; a step's hundred panels are one picture that can be
+// looked at, each name in its own room.
+static void layouts_are_legible(void **state) {
+  (void)state;
+  enum { PANELS = 144 };
+  float value = 0;
+  weft_heatmap_panel panels[PANELS];
+  for (int p = 0; p < PANELS; ++p)
+    panels[p] = (weft_heatmap_panel){"step 168 optimize adamw model.layers.1.mlp.gate_proj.weight", &value};
+  weft_heatmap map = {"t", "u", 750, 994, 0, 1, panels, 1};
+  weft_heatmap_layout wafer = weft_heatmap_arrange(&map);
+  assert_true(wafer.cell == 1 && wafer.cell_height == 1);
+  map.columns = 900;
+  map.rows = 1;
+  weft_heatmap_layout line = weft_heatmap_arrange(&map);
+  assert_true(line.cell == 1 && line.cell_height == 32);
+  map.columns = 16;
+  map.rows = 12;
+  map.panel_count = PANELS;
+  weft_heatmap_layout many = weft_heatmap_arrange(&map);
+  assert_true(many.width <= 4096 && many.height <= 4096 && many.across == 12);
+  assert_true(many.name_lines * many.name_letters >= strlen(panels[0].name));
+  assert_true(many.name_letters * 6 * many.name_scale <= many.pitch_x && 16 * many.cell <= many.pitch_x);
+  assert_true(many.pitch_y >= 12 * many.cell_height + many.name_lines * 9 * many.name_scale);
+}
+
 // Every element is closed by its own end, attributes are quoted: a stack of names is enough for what we write.
 static int check_xml(const char *text, const char *counted) {
   char stack[32][32];
@@ -612,10 +638,13 @@ static void trace_is_not_of_a_schedule(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(colours_are_even),          cmocka_unit_test(png_has_the_values),
-      cmocka_unit_test(svg_is_well_formed),        cmocka_unit_test(top_links),
-      cmocka_unit_test(vcd_equals_the_events),     cmocka_unit_test(vcd_keeps_to_its_window),
-      cmocka_unit_test(trace_is_not_of_a_schedule)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(colours_are_even),
+                                     cmocka_unit_test(png_has_the_values),
+                                     cmocka_unit_test(layouts_are_legible),
+                                     cmocka_unit_test(svg_is_well_formed),
+                                     cmocka_unit_test(top_links),
+                                     cmocka_unit_test(vcd_equals_the_events),
+                                     cmocka_unit_test(vcd_keeps_to_its_window),
+                                     cmocka_unit_test(trace_is_not_of_a_schedule)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
