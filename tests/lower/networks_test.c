@@ -162,6 +162,15 @@ static void test_gpt2_prefill(void **state) {
   check_prefill("tiny-gpt2", "mesh:16x12 sram:48KiB clock:850MHz");
 }
 
+// Other architectures: interleaved and stretched RoPE, untied and tied heads, biases; meshes of all proportions.
+static void test_other_prefills(void **state) {
+  (void)state;
+  check_prefill("tiny-llama-tied-rope3", "mesh:3x7 sram:128KiB clock:850MHz");
+  check_prefill("tiny-gpt2-untied", "mesh:7x3 sram:128KiB clock:850MHz");
+  check_prefill("tiny-qwen2", "mesh:1x5 sram:256KiB clock:850MHz");
+  check_prefill("tiny-gptj", "mesh:1x1 sram:256KiB clock:850MHz");
+}
+
 // ---- activations and weights of 16 bits, against ref in f32: the norm of the difference over ref's, as in
 // tests/golden
 
@@ -526,6 +535,35 @@ static void check_decoding(const char *name, const char *machine) {
   close_golden(&g);
 }
 
+// A prompt in three pieces: every piece sees the keys and values of those before, whichever core has them.
+static void check_pieces(const char *name, const char *machine) {
+  enum { PIECE = 4, PIECES = 3 };
+  golden g = open_golden(name, machine);
+  g.batch = 1;
+  weft_run run = run_of(&g, WEFT_PREFILL);
+  run.sequence = PIECE;
+  run.context = PIECE * PIECES + 1;
+  weft_schedule *schedule = compile(&g, run);
+  weft_store *store = open_store(&g);
+  pair both = open_pair(schedule, store, NULL);
+  weft_wavelet_work work = {0};
+  int32_t next = 0;
+  double worst = 0;
+  for (uint32_t i = 0; i < PIECES; ++i)
+    worst = fmax(worst, step_both(&both, &g, g.ids + i * PIECE, true, i * PIECE, &work, &next));
+  say(name, "last of three pieces", &g, &work, worst);
+  close_pair(&both);
+  weft_store_destroy(store);
+  weft_schedule_destroy(schedule);
+  close_golden(&g);
+}
+
+static void test_pieces(void **state) {
+  (void)state;
+  check_pieces("tiny-llama", "mesh:8x8 sram:48KiB clock:850MHz");
+  check_pieces("tiny-gpt2", "mesh:3x7 sram:128KiB clock:850MHz");
+}
+
 static void test_decoding(void **state) {
   (void)state;
   check_decoding("tiny-llama", "mesh:8x8 sram:48KiB clock:850MHz");
@@ -580,7 +618,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_llama_prefill),  cmocka_unit_test(test_gpt2_prefill),
                                      cmocka_unit_test(test_narrow_formats), cmocka_unit_test(test_llama_training),
                                      cmocka_unit_test(test_gpt2_training),  cmocka_unit_test(test_narrow_training),
-                                     cmocka_unit_test(test_decoding),       cmocka_unit_test(test_refusals),
+                                     cmocka_unit_test(test_decoding),       cmocka_unit_test(test_pieces),
+                                     cmocka_unit_test(test_other_prefills), cmocka_unit_test(test_refusals),
                                      cmocka_unit_test(test_other_ways)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
