@@ -11,8 +11,9 @@ typedef struct reader {
   const char *at, *end;
   uint32_t line;
   weft_csv *csv;
-  size_t count;     // fields so far
+  size_t count;  // fields so far
   size_t in_row;
+  bool ragged;  // rows may have another number of fields than the header
 } reader;
 
 static void keep(reader *r, const char *text, size_t length) {
@@ -38,8 +39,10 @@ static weft_status quoted_field(reader *r) {
       break;
     }
     if (*r->at == '"') {
-      if (r->at + 1 < r->end && r->at[1] == '"') ++r->at;
-      else break;
+      if (r->at + 1 < r->end && r->at[1] == '"')
+        ++r->at;
+      else
+        break;
     }
     r->line += *r->at == '\n';
     text[length++] = *r->at;
@@ -51,7 +54,8 @@ static weft_status quoted_field(reader *r) {
     else if (!at_break(r) && *r->at != ',')
       status = weft_error(WEFT_INVALID, "%s:%u: after a closing quote a comma or a line end is right, found '%c'",
                           r->csv->where, r->line, *r->at);
-    else keep(r, text, length);
+    else
+      keep(r, text, length);
   }
   free(text);
   return status;
@@ -75,9 +79,16 @@ static void end_line(reader *r) {
   if (r->at < r->end) ++r->at, ++r->line;
 }
 
+// Makes the row as long as the header.
+static void fit(reader *r) {
+  while (r->in_row < r->csv->columns) keep(r, "", 0);
+  for (; r->in_row > r->csv->columns; --r->in_row) --r->count;
+}
+
 static weft_status row(reader *r, size_t index) {
   weft_csv *csv = r->csv;
   csv->lines = weft_grow(csv->lines, index + 1, sizeof *csv->lines);
+  csv->found = weft_grow(csv->found, index + 1, sizeof *csv->found);
   csv->lines[index] = r->line;
   r->in_row = 0;
   for (;;) {
@@ -86,6 +97,8 @@ static weft_status row(reader *r, size_t index) {
     ++r->at;
   }
   if (index == 0) csv->columns = r->in_row;
+  csv->found[index] = (uint32_t)r->in_row;
+  if (r->ragged) fit(r);
   if (r->in_row != csv->columns)
     return weft_error(WEFT_INVALID, "%s:%u: %zu fields where the header has %zu", csv->where, csv->lines[index],
                       r->in_row, csv->columns);
@@ -105,9 +118,10 @@ static weft_status check_header(const weft_csv *csv) {
   return NULL;
 }
 
-weft_status weft_csv_parse(const char *text, size_t bytes, const char *where, weft_csv *out_csv) {
+static weft_status parse(const char *text, size_t bytes, const char *where, bool ragged, weft_csv *out_csv) {
   weft_csv csv = {.where = weft_copy_text(where)};
-  reader r = {.at = text, .end = text + bytes, .line = 1, .csv = &csv};
+  reader r = {.at = text, .end = text + bytes, .line = 1, .csv = &csv, .ragged = ragged};
+  if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) r.at += 3;
   weft_status status = NULL;
   size_t rows = 0;
   while (!status && r.at < r.end) {
@@ -128,19 +142,27 @@ weft_status weft_csv_parse(const char *text, size_t bytes, const char *where, we
   return NULL;
 }
 
-weft_status weft_csv_read(const char *path, weft_csv *out_csv) {
+weft_status weft_csv_parse(const char *text, size_t bytes, const char *where, weft_csv *out_csv) {
+  return parse(text, bytes, where, false, out_csv);
+}
+
+static weft_status read_file(const char *path, bool ragged, weft_csv *out_csv) {
   weft_mapping file;
   WEFT_TRY(weft_mapping_open(path, &file));
-  weft_status status = weft_csv_parse((const char *)file.bytes, file.size, path, out_csv);
+  weft_status status = parse((const char *)file.bytes, file.size, path, ragged, out_csv);
   weft_mapping_close(&file);
   return status;
 }
+
+weft_status weft_csv_read(const char *path, weft_csv *out_csv) { return read_file(path, false, out_csv); }
+weft_status weft_csv_read_rows(const char *path, weft_csv *out_csv) { return read_file(path, true, out_csv); }
 
 void weft_csv_finish(weft_csv *csv) {
   weft_arena_finish(&csv->arena);
   free(csv->where);
   free(csv->fields);
   free(csv->lines);
+  free(csv->found);
   *csv = (weft_csv){0};
 }
 

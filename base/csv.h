@@ -1,8 +1,8 @@
 // Strict reading of CSV (RFC 4180): a header of distinct names, then rows with as many fields as the header. Fields may
 // be quoted,
-// "" inside quotes is a quote, quoted fields may hold commas and line ends. Lines end in LF or CRLF; empty lines are
-// passed over. What the RFC does not allow (a quote inside a plain field, text after a closing quote, an open quote) is
-// an error with file:line.
+// "" inside quotes is a quote, quoted fields may hold commas and line ends. Lines end in LF or CRLF; empty lines and a
+// byte order mark are passed over. What the RFC does not allow (a quote inside a plain field, text after a closing
+// quote, an open quote) is an error with file:line.
 #ifndef WEFT_BASE_CSV_H
 #define WEFT_BASE_CSV_H
 
@@ -17,15 +17,19 @@ extern "C" {
 #endif
 
 typedef struct weft_csv {
-  weft_arena arena;     // owns the fields
-  char *where;          // file name, for messages
-  const char **fields;  // (rows + 1) x columns; row 0 is the header
-  uint32_t *lines;      // where each row begins; [0] is the header's
-  size_t columns, rows; // rows without the header
+  weft_arena arena;      // owns the fields
+  char *where;           // file name, for messages
+  const char **fields;   // (rows + 1) x columns; row 0 is the header
+  uint32_t *lines;       // where each row begins; [0] is the header's
+  uint32_t *found;       // fields that stood in each row; [0] is the header's
+  size_t columns, rows;  // rows without the header
 } weft_csv;
 
 weft_status weft_csv_read(const char *path, weft_csv *out_csv) WEFT_CHECKED;
 weft_status weft_csv_parse(const char *text, size_t bytes, const char *where, weft_csv *out_csv) WEFT_CHECKED;
+// Likewise, but a row with other than the header's number of fields is kept: what it lacks is empty, what it has too
+// much is left out, and weft_csv_found tells.
+weft_status weft_csv_read_rows(const char *path, weft_csv *out_csv) WEFT_CHECKED;
 void weft_csv_finish(weft_csv *csv);  // takes a zeroed one
 
 // The column called `name`; WEFT_INVALID with the nearest name.
@@ -35,6 +39,9 @@ static inline const char *weft_csv_field(const weft_csv *csv, size_t row, size_t
   return csv->fields[(row + 1) * csv->columns + column];
 }
 static inline uint32_t weft_csv_line(const weft_csv *csv, size_t row) { return csv->lines[row + 1]; }
+
+// Fields that stood in the row.
+static inline size_t weft_csv_found(const weft_csv *csv, size_t row) { return csv->found[row + 1]; }
 
 #ifdef __cplusplus
 }

@@ -31,9 +31,9 @@ weft_status weft_dtype_parse(const char *name, weft_dtype *out_dtype) {
     const char *name;
     weft_dtype dtype;
   } also[] = {
-      {"float32", WEFT_F32},   {"float", WEFT_F32},   {"float16", WEFT_F16}, {"half", WEFT_F16},
-      {"bfloat16", WEFT_BF16}, {"float64", WEFT_F64}, {"double", WEFT_F64},  {"int64", WEFT_I64},
-      {"int32", WEFT_I32},     {"int16", WEFT_I16},   {"int8", WEFT_I8},     {"uint8", WEFT_U8},
+      {"float32", WEFT_F32}, {"float", WEFT_F32},     {"float16", WEFT_F16}, {"half", WEFT_F16},   {"fp32", WEFT_F32},
+      {"fp16", WEFT_F16},    {"bfloat16", WEFT_BF16}, {"float64", WEFT_F64}, {"double", WEFT_F64}, {"int64", WEFT_I64},
+      {"int32", WEFT_I32},   {"int16", WEFT_I16},     {"int8", WEFT_I8},     {"uint8", WEFT_U8},
   };
   const char *names[WEFT_DTYPE_COUNT + sizeof also / sizeof *also];
   size_t count = 0;

@@ -13,7 +13,7 @@
 //   mesh      clock sram reserved banks f32fma f16fma mixedfma f32add f16add startup ports colours hop ramp link
 //             scalar branch loop map mapstart task end microthread start fabricstart fabriclatency f32mul f16mul
 //             f32move f16move other divide function sum conflict halfconflict routerqueue receivequeue
-//             sendqueue turn
+//             sendqueue turn hostin hostout hostword
 //   roofline  f32 f16 bf16 memory membw step cores shared copy computeeff memoryeff
 //             rate:op,dtype,rows,flops,bytes,seconds (may repeat)
 //   both      io (in and out at once) in out iolatency store storebw maxsystems fanout swarmbw swarmlatency
@@ -68,6 +68,9 @@ typedef struct weft_core_times {
   double receive_queue_words;  // between router and core, per colour
   double send_queue_words;     // between core and router, per colour
   double turn_cycles;          // extra latency of a hop that changes between rows and columns
+  // Copies between host and memory through one channel: per 32-bit word, and what a core itself takes for each of its
+  // words. With few rows of cores, which work at the same time, the latter is the slower.
+  double host_in_cycles, host_out_cycles, host_word_cycles;
 } weft_core_times;
 
 // A rectangle of cores, each with SRAM, a vector unit and a router.

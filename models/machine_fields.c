@@ -83,6 +83,12 @@ const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS] = {
      "core to router, per colour"},
     {WEFT_SECTION_CORE, "turn", "turn", WEFT_CYCLES, REAL M(mesh.times.turn_cycles), 0, 1e6,
      "more for a hop that turns"},
+    {WEFT_SECTION_CORE, "host_in", "hostin", WEFT_CYCLES, REAL M(mesh.times.host_in_cycles), 1, 1e6,
+     "a word of one host channel into the mesh"},
+    {WEFT_SECTION_CORE, "host_out", "hostout", WEFT_CYCLES, REAL M(mesh.times.host_out_cycles), 1, 1e6,
+     "a word of one host channel out of the mesh"},
+    {WEFT_SECTION_CORE, "host_word", "hostword", WEFT_CYCLES, REAL M(mesh.times.host_word_cycles), 0, 1e6,
+     "a core's time for one of its words from or to the host"},
 
     {WEFT_SECTION_ROOFLINE, "f32_peak", "f32", WEFT_FLOPS_PER_SECOND, REAL M(roofline.f32_flops_per_second), 1e3, 1e21,
      "f32 peak"},
@@ -173,9 +179,12 @@ weft_status weft_machine_field_set(weft_machine *machine, const weft_machine_fie
   }
   uint32_t small = field->storage == WEFT_STORED_U32 ? (uint32_t)value : 0;
   uint64_t large = field->storage == WEFT_STORED_U64 ? (uint64_t)value : 0;
-  if (field->storage == WEFT_STORED_U32) memcpy(place, &small, sizeof small);
-  else if (field->storage == WEFT_STORED_U64) memcpy(place, &large, sizeof large);
-  else memcpy(place, &value, sizeof value);
+  if (field->storage == WEFT_STORED_U32)
+    memcpy(place, &small, sizeof small);
+  else if (field->storage == WEFT_STORED_U64)
+    memcpy(place, &large, sizeof large);
+  else
+    memcpy(place, &value, sizeof value);
   return NULL;
 }
 

@@ -38,7 +38,7 @@ typedef struct weft_machine_field {
   const char *about;  // for printing
 } weft_machine_field;
 
-enum { WEFT_MACHINE_FIELDS = 66 };
+enum { WEFT_MACHINE_FIELDS = 69 };
 extern const weft_machine_field weft_machine_fields[WEFT_MACHINE_FIELDS];
 
 const char *weft_machine_section_name(weft_machine_section section);

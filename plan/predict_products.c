@@ -1,9 +1,9 @@
 // Areas core and gemm: every case is a kernel of compiler/kernels/products.h, executed wavelet by wavelet on its
 // machine.
 //
-// Products too large to execute whole. Behind the first ones their steps are all alike, so the same kernel with the
-// same tile is executed on three smaller square meshes, of sides s, s + 2, s + 4 of the same parity (s from 4 up, as
-// large as some operations allow), and continued:
+// Products too large to execute whole (weft_validation_limits). Behind the first ones their steps are all alike, so the
+// same kernel with the same tile is executed on three smaller meshes of the same form (s x s, s + 2, s + 4 of the same
+// parity, s from 4 up, as large as some operations allow), and continued:
 // - SUMMA and shift: linearly, and only where the cycles of the three grow alike within 0.2 %. Measurements do, within
 //   1 %, from 1x1 to 750x750 cores (github.com/lingzhi227/MIMD_dataflow, DataflowProgramming/Systolic_Mul);
 // - Cannon: by the parabola through the three. Words of the host come one by one, so they grow with the square of the
@@ -11,64 +11,55 @@
 // tests/products compares continued with executed cycles. Rows of a matrix-vector product on the mesh do not meet, so
 // one row of cores is executed.
 //
-// Constants of what the programs behind the cases do beside the product. Their values follow from `calibrate` rows;
-// that WORD_CYCLES is there at all was decided with two `predict` rows in view (docs/validation.md).
+// Constants of what the programs behind the cases do beside the product; `calibrate` rows set them:
 // - SUMMA_SETUP: the library of collectives sets up two broadcasts per step. c32a55ae and c7e2929a (tiles 8 and 16).
 // - CANNON_UPKEEP: scalar instructions per multiply-add for descriptors that the program keeps in memory; whole ones.
 //   HOST_CALLS: what whole instructions leave of the same row, once per run: two transfers, a launch, one back.
 //   c51260ec.
-// - WORD_CYCLES: a core takes the host's words one by one, in a task of the library, while the other rows of cores do
-//   the same; few rows are slower than the channel. About 21 instructions per word in traces of the vendor simulator
-//   (FABRICA, docs/PERFORMANCE_MODEL.md); c51260ec, where 16 rows keep up with one word per cycle, allows 16 at most.
+// Rates of the host's channels are the machine's: host_in, host_out, and host_word, which a core takes for each of its
+// words. The rows of cores work at the same time, so with few of them they are what is slow.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "compiler/kernels/products.h"
-#include "models/machine.h"
-#include "plan/predictors.h"
-#include "sim/mesh.h"
+#include "plan/predict_mesh.h"
 
-enum { SUMMA_SETUP = 302, CANNON_UPKEEP = 13, HOST_CALLS = 1396, WORD_CYCLES = 16 };
-enum { MOST_OPERATIONS = 1000000, SMALL_SIDE = 4, LARGE_SIDE = 20, SIDE_STEP = 2, SIDES = 3 };
-static const double alike = 0.002;
+enum { SUMMA_SETUP = 302, CANNON_UPKEEP = 3, HOST_CALLS = 1415, OPERATION_HOPS = 16 };
+enum { SMALL_OPERATIONS = 1000000, SMALL_SIDE = 4, LARGE_SIDE = 20, SIDE_STEP = 2, SIDES = 3 };
 
-// The host's words: zeros, as are the matrices; neither changes a cycle.
-static weft_status connect(weft_mesh_sim *mesh, const weft_kernel *kernel, uint32_t **buffers) {
-  for (uint32_t c = 0; c < kernel->channel_count; ++c) {
-    uint64_t words = kernel->channels[c].words;
-    buffers[c] = weft_allocate_array(words, sizeof **buffers);
-    if (kernel->channels[c].into_mesh)
-      WEFT_TRY(weft_mesh_feed(mesh, c, buffers[c], words));
-    else
-      WEFT_TRY(weft_mesh_drain(mesh, c, buffers[c], words));
-  }
-  return NULL;
+// Weights all alike and none of them zero; the words of the streams hold an index each, and the last one the end.
+typedef struct streams {
+  const weft_product *product;
+  float *weights;
+} streams;
+
+static void fill_stream(const void *context, const weft_kernel *kernel, uint32_t channel, uint32_t *words) {
+  const streams *s = context;
+  uint32_t rows = s->product->options.rows;
+  uint64_t count = kernel->channels[channel % rows].words;
+  uint32_t *others = weft_allocate_array(count, sizeof *others);
+  (void)weft_product_stream(s->product, s->weights, channel % rows, channel < rows ? words : others,
+                            channel < rows ? others : words);
+  free(others);
 }
 
-static weft_status execute_kernel(weft_kernel *kernel, const weft_machine *machine, double *out_cycles) {
-  weft_mesh_options options = weft_mesh_options_default();
-  options.count_links = false;
-  weft_mesh_sim *mesh;
-  weft_mesh_report report;
-  WEFT_TRY(weft_kernel_check(kernel, machine->mesh.sram_bytes_per_core));
-  WEFT_TRY(weft_mesh_open(kernel, machine, &options, &mesh));
-  uint32_t **buffers = weft_allocate_array(kernel->channel_count, sizeof *buffers);
-  weft_status status = connect(mesh, kernel, buffers);
-  if (!status) status = weft_mesh_run(mesh, &report);
-  weft_mesh_close(mesh);
-  for (uint32_t c = 0; c < kernel->channel_count; ++c) free(buffers[c]);
-  free(buffers);
-  if (!status) *out_cycles = (double)report.cycles;
-  return status;
-}
-
-static weft_status execute(const weft_product_options *options, const weft_machine *machine, double *out_cycles) {
+static weft_status execute(weft_inputs *in, const weft_product_options *options, const weft_machine *machine,
+                           double *out_cycles) {
   weft_product product;
   weft_kernel *kernel;
   WEFT_TRY(weft_product_plan(options, &product));
   WEFT_TRY(weft_product_kernel(&product, &kernel));
-  weft_status status = execute_kernel(kernel, machine, out_cycles);
+  streams s = {.product = &product};
+  if (options->kind == WEFT_GEMM_STREAMED) {
+    uint64_t count = (uint64_t)options->m * options->k;
+    s.weights = weft_allocate_array(count, sizeof *s.weights);
+    for (uint64_t i = 0; i < count; ++i) s.weights[i] = 1;
+  }
+  weft_status status =
+      weft_mesh_execute(in, kernel, machine, s.weights ? fill_stream : NULL, s.weights ? &s : NULL, out_cycles);
+  free(s.weights);
   weft_kernel_destroy(kernel);
   return status;
 }
@@ -88,7 +79,8 @@ static bool same_product(const weft_product_options *a, const weft_product_optio
          !(a->out_cycles_per_word < b->out_cycles_per_word) && !(a->out_cycles_per_word > b->out_cycles_per_word);
 }
 
-static weft_status execute_once(const weft_product_options *options, const weft_machine *machine, double *out_cycles) {
+static weft_status execute_once(weft_inputs *in, const weft_product_options *options, const weft_machine *machine,
+                                double *out_cycles) {
   enum { KEPT = 64 };
   static executed kept[KEPT];
   static uint32_t count;
@@ -98,146 +90,204 @@ static weft_status execute_once(const weft_product_options *options, const weft_
       *out_cycles = kept[i].cycles;
       return NULL;
     }
-  WEFT_TRY(execute(options, machine, out_cycles));
+  WEFT_TRY(execute(in, options, machine, out_cycles));
   kept[count++ % KEPT] = (executed){hash, *options, *out_cycles};
   return NULL;
 }
 
-// The same tiles on a mesh of another side.
+static uint32_t greatest_common_divisor(uint32_t a, uint32_t b) { return b ? greatest_common_divisor(b, a % b) : a; }
+static uint32_t parts(uint32_t whole, uint32_t count) { return (whole + count - 1) / count; }
+
+// The same tiles on a mesh of the same form, `side` times its smallest.
 static weft_product_options on_side(const weft_product_options *options, uint32_t side) {
   weft_product_options o = *options;
-  uint32_t from = o.columns;
-  o.columns = o.rows = side;
-  o.m = (o.m + from - 1) / from * side;
-  o.k = (o.k + from - 1) / from * side;
-  o.n = (o.n + from - 1) / from * side;
+  uint32_t from = greatest_common_divisor(o.columns, o.rows), a = o.columns / from, b = o.rows / from;
+  uint32_t panels = o.kind == WEFT_GEMM_STREAMED ? b : a * b;
+  o.columns = a * side;
+  o.rows = b * side;
+  o.m = parts(o.m, options->rows) * o.rows;
+  o.k = parts(o.k, panels * from) * panels * side;
+  o.n = parts(o.n, options->columns) * o.columns;
   return o;
 }
 
-// Vector operations of all cores.
-static double operations_of(const weft_product_options *o) { return (double)o->k * o->n * o->rows; }
+// Vector operations of all cores: one per column of A and element of B's row, or per weight and column of cores.
+static double operations_of(const weft_product_options *o) {
+  if (o->kind == WEFT_TRANSPOSE) return (double)o->m * o->n;
+  if (o->kind == WEFT_GEMM_STREAMED) return (double)o->m * o->k * o->columns;
+  if (o->kind == WEFT_GEMV_CORE || o->kind == WEFT_GEMV_MESH) return (double)o->k * o->rows;
+  return (double)o->k * o->n * o->rows;
+}
+
+// And their words: panels or tiles through all cores, words of the host through half of the mesh each way.
+static double hops_of(const weft_product_options *o) {
+  double hops = OPERATION_HOPS * operations_of(o), side = o->columns, rows = o->rows;
+  if (o->kind == WEFT_TRANSPOSE) return hops + (double)o->m * o->n * side;
+  if (o->kind == WEFT_GEMV_CORE || o->kind == WEFT_GEMV_MESH) return hops + 4.0 * o->m * side;
+  hops += 3 * ((double)o->m * o->k * side + (double)o->k * o->n * rows);
+  if (o->host) hops += 3 * (side + rows) / 2 * ((double)o->m * o->k + (double)o->k * o->n + (double)o->m * o->n);
+  return hops;
+}
 
 static uint32_t first_side(const weft_product_options *o) {
-  uint32_t first = SMALL_SIDE + o->columns % 2;
+  uint32_t first = SMALL_SIDE + greatest_common_divisor(o->columns, o->rows) % 2;
   for (; first < LARGE_SIDE; first += SIDE_STEP) {
     weft_product_options largest = on_side(o, first + SIDES * SIDE_STEP);
-    if (operations_of(&largest) > MOST_OPERATIONS) break;
+    if (operations_of(&largest) > SMALL_OPERATIONS) break;
   }
   return first;
 }
 
-static weft_status continue_square(const weft_product_options *o, const weft_machine *machine, double *out_cycles) {
-  double cycles[SIDES];
+static weft_status continue_sides(weft_inputs *in, const weft_product_options *o, const weft_machine *machine,
+                                  double *out_cycles) {
+  double sizes[SIDES], cycles[SIDES];
+  weft_product_options less[SIDES];
   uint32_t first = first_side(o);
   for (uint32_t i = 0; i < SIDES; ++i) {
-    weft_product_options small = on_side(o, first + i * SIDE_STEP);
-    WEFT_TRY(execute_once(&small, machine, &cycles[i]));
+    less[i] = on_side(o, first + i * SIDE_STEP);
+    if (hops_of(&less[i]) > in->limits->most_hops)
+      return weft_error(WEFT_INFEASIBLE, "%s on %ux%u cores is too large to execute, and so is %ux%u",
+                        weft_product_kind_name(o->kind), o->columns, o->rows, less[i].columns, less[i].rows);
+    sizes[i] = less[i].columns;
+    WEFT_TRY(execute_once(in, &less[i], machine, &cycles[i]));
   }
-  double before = cycles[1] - cycles[0], last = cycles[2] - cycles[1];
-  double steps = (o->columns - (double)(first + 2 * SIDE_STEP)) / SIDE_STEP;
-  *out_cycles = cycles[2] + steps * last;
-  if (o->kind == WEFT_GEMM_CANNON)
-    *out_cycles += (last - before) * steps * (steps + 1) / 2;
-  else if (fabs(last - before) > alike * last)
-    return weft_error(WEFT_FAILED, "%s: %g, %g, %g cycles on meshes of sides %u, %u, %u do not grow alike",
-                      weft_product_kind_name(o->kind), cycles[0], cycles[1], cycles[2], first, first + SIDE_STEP,
-                      first + 2 * SIDE_STEP);
-  return NULL;
+  in->method = WEFT_BY_CONTINUATION;
+  in->method_detail = weft_arena_format(in->arena, "from %ux%u, %ux%u and %ux%u cores", less[0].columns, less[0].rows,
+                                        less[1].columns, less[1].rows, less[2].columns, less[2].rows);
+  weft_continuation form = o->kind == WEFT_GEMM_CANNON ? WEFT_PARABOLIC : WEFT_LINEAR;
+  return weft_mesh_continue(form, sizes, cycles, o->columns, out_cycles);
 }
 
-static weft_status cycles_of(const weft_product_options *o, const weft_machine *machine, double *out_cycles) {
-  double side = o->columns;
-  uint32_t largest = SMALL_SIDE + 1 + (SIDES - 1) * SIDE_STEP;
-  bool gemm = o->kind != WEFT_GEMV_CORE && o->kind != WEFT_GEMV_MESH;
-  if (!gemm || operations_of(o) <= MOST_OPERATIONS || side <= largest) return execute_once(o, machine, out_cycles);
-  if (o->columns != o->rows)
-    return weft_error(WEFT_FAILED, "%s on %ux%u cores is too large to execute, and not square",
-                      weft_product_kind_name(o->kind), o->columns, o->rows);
-  return continue_square(o, machine, out_cycles);
+// What cannot be is said for the whole product, before anything smaller is executed in its place.
+static weft_status judge(const weft_product_options *o, const weft_machine *machine) {
+  weft_product product;
+  WEFT_TRY(weft_product_plan(o, &product));
+  double bytes = 0;
+  for (int matrix = WEFT_PRODUCT_A; matrix <= WEFT_PRODUCT_C; ++matrix)
+    bytes +=
+        (double)product.lengths[matrix] * ((matrix == WEFT_PRODUCT_C ? o->result : o->dtype) == WEFT_F32 ? 4.0 : 2.0);
+  if (bytes <= (double)machine->mesh.sram_bytes_per_core) return NULL;
+  return weft_error(WEFT_INFEASIBLE, "tiles of %.0f bytes; a core of %s has %llu", bytes, machine->name,
+                    (unsigned long long)machine->mesh.sram_bytes_per_core);
 }
 
-static double simulate(weft_inputs *in, const weft_product_options *options) {
-  const char *text = weft_input_text(in, "machine");
-  if (in->error || in->missing) return 0;
-  char *name = weft_arena_copy_text(in->arena, text), *clock = strchr(name, '@');
-  if (clock) *clock = 0;  // "wse2@1.1GHz": cycles are the same at every clock
-  weft_machine *machine = NULL;
-  double cycles = 0;
-  weft_status status = weft_machine_read(name, &machine);
-  if (!status && machine->kind != WEFT_MESH) status = weft_error(WEFT_INVALID, "machine %s is no mesh", name);
-  if (!status) status = cycles_of(options, machine, &cycles);
-  weft_machine_destroy(machine);
-  return status ? weft_input_give_up(in, status) : cycles;
+static weft_status cycles_of(weft_inputs *in, const weft_product_options *o, const weft_machine *machine,
+                             double *out_cycles) {
+  uint32_t form = greatest_common_divisor(o->columns, o->rows);
+  bool gemm = o->kind == WEFT_GEMM_SUMMA || o->kind == WEFT_GEMM_CANNON || o->kind == WEFT_GEMM_SHIFT;
+  WEFT_TRY(judge(o, machine));
+  in->method = WEFT_BY_EXECUTION;
+  if (hops_of(o) <= in->limits->most_hops) return execute_once(in, o, machine, out_cycles);
+  if (gemm && form > SMALL_SIDE + 1 + (SIDES - 1) * SIDE_STEP) return continue_sides(in, o, machine, out_cycles);
+  return weft_error(WEFT_INFEASIBLE,
+                    "%s on %ux%u cores: %.3g hops are too many to execute, and there is nothing "
+                    "smaller of the same form",
+                    weft_product_kind_name(o->kind), o->columns, o->rows, hops_of(o));
 }
 
-static uint32_t whole_number(weft_inputs *in, const char *key) {
-  return (uint32_t)weft_input_number(in, key, 1, 1 << 24);
+// ---- what is asked for
+
+// "tile": of every core and panel. "n" alone: all sides. A matrix-vector product needs no n where m and k stand.
+static void read_sizes(weft_inputs *in, weft_product_options *o, uint32_t panels, bool gemv) {
+  enum { MOST = 1 << 20 };
+  if (weft_input_has(in, "tile|t")) {
+    uint32_t tile = weft_input_whole(in, "tile|t", 1, MOST / 4096);
+    o->m = o->rows * tile;
+    o->k = panels * tile;
+    o->n = o->columns * tile;
+    return;
+  }
+  bool needed = !gemv || !weft_input_has(in, "m") || !weft_input_has(in, "k");
+  if (needed) o->m = o->k = o->n = weft_input_whole(in, "n|size", 1, MOST);
+  o->m = weft_input_whole_or(in, "m", 1, MOST, o->m);
+  o->k = weft_input_whole_or(in, "k", 1, MOST, o->k);
 }
 
-// Inputs: mesh; tile, or n, or any of m, k, n; dtype.
 static weft_product_options read_product(weft_inputs *in, weft_product_kind kind) {
   weft_product_options o = weft_product_options_default(kind, 1, 1);
   bool gemv = kind == WEFT_GEMV_CORE || kind == WEFT_GEMV_MESH;
-  if (kind != WEFT_GEMV_CORE) weft_input_mesh(in, &o.columns, &o.rows);
-  if (weft_input_has(in, "tile")) {
-    uint32_t tile = whole_number(in, "tile");
-    o.m = o.rows * tile;
-    o.k = o.columns * tile;
-    o.n = o.columns * tile;
-  } else {
-    bool all = weft_input_has(in, "n") || !weft_input_has(in, "m");
-    if (all) o.m = o.k = o.n = whole_number(in, "n");
-    if (weft_input_has(in, "m")) o.m = whole_number(in, "m");
-    if (weft_input_has(in, "k")) o.k = whole_number(in, "k");
+  if (kind != WEFT_GEMV_CORE) {
+    if (weft_input_has(in, "mesh|grid") || !weft_input_has(in, "p|side"))
+      weft_input_mesh(in, "mesh|grid", &o.columns, &o.rows);
+    else
+      o.columns = o.rows = weft_input_whole(in, "p|side", 1, 4096);
   }
+  uint32_t divisor = greatest_common_divisor(o.columns, o.rows);
+  read_sizes(in, &o, kind == WEFT_GEMM_SUMMA ? o.columns / divisor * o.rows : o.columns, gemv);
   if (gemv) o.n = 1;
-  const char *dtype = weft_input_has(in, "dtype") ? weft_input_text(in, "dtype") : "f32";
-  weft_status status = dtype ? weft_dtype_parse(dtype, &o.dtype) : NULL;
+  weft_input_dtype(in, "dtype|type|precision", &o.dtype);
   o.result = o.dtype;
-  if (in->error)
-    weft_status_free(status);
-  else
-    in->error = status;
+  weft_input_dtype(in, "result|accumulate", &o.result);
   return o;
 }
 
-double weft_predict_gemv_core(weft_inputs *in) {
-  weft_product_options o = read_product(in, WEFT_GEMV_CORE);
-  return simulate(in, &o);
+static void read_host(weft_inputs *in, weft_product_options *o, const weft_machine *machine) {
+  const weft_core_times *times = &machine->mesh.times;
+  o->host = weft_input_choice(in, "host_io|host", "none|no|h2d+d2h|yes", 0) >= 2;
+  o->in_cycles_per_word = fmax(times->host_in_cycles, times->host_word_cycles / o->rows);
+  o->out_cycles_per_word = fmax(times->host_out_cycles, times->host_word_cycles / o->rows);
 }
 
-double weft_predict_gemv_mesh(weft_inputs *in) {
-  weft_product_options o = read_product(in, WEFT_GEMV_MESH);
-  o.m = (o.m + o.rows - 1) / o.rows;
-  o.rows = 1;
-  if (weft_input_has(in, "group")) o.group = whole_number(in, "group");
-  return simulate(in, &o);
-}
-
-double weft_predict_summa(weft_inputs *in) {
-  weft_product_options o = read_product(in, WEFT_GEMM_SUMMA);
-  o.published = true;
-  o.setup = SUMMA_SETUP;
-  return simulate(in, &o);
-}
-
-double weft_predict_shift(weft_inputs *in) {
-  weft_product_options o = read_product(in, WEFT_GEMM_SHIFT);
-  return simulate(in, &o);
-}
-
-double weft_predict_cannon(weft_inputs *in) {
-  weft_product_options o = read_product(in, WEFT_GEMM_CANNON);
-  o.published = true;
-  o.upkeep = CANNON_UPKEEP;
-  const char *host = weft_input_has(in, "host_io") ? weft_input_text(in, "host_io") : "none";
-  if (!host) return 0;
-  o.host = strcmp(host, "h2d+d2h") == 0;
-  o.in_cycles_per_word = fmax(o.in_cycles_per_word, (double)WORD_CYCLES / o.rows);
-  o.out_cycles_per_word = fmax(o.out_cycles_per_word, (double)WORD_CYCLES / o.rows);
-  if (!o.host && strcmp(host, "none") != 0) {
-    if (!in->error) in->error = weft_error(WEFT_INVALID, "input \"host_io\": \"%s\"; h2d+d2h or none is right", host);
-    return 0;
+static double predict(weft_inputs *in, weft_product_kind kind) {
+  weft_product_options o = read_product(in, kind);
+  weft_machine *machine = weft_mesh_machine(in);
+  if (!machine) return 0;
+  weft_work work = {.flops = kind == WEFT_TRANSPOSE ? 0 : 2.0 * o.m * o.k * o.n};
+  if (kind == WEFT_GEMM_SUMMA || kind == WEFT_GEMM_CANNON) o.published = true;
+  if (kind == WEFT_GEMM_SUMMA) o.setup = SUMMA_SETUP;
+  if (kind == WEFT_GEMM_CANNON) {
+    o.upkeep = CANNON_UPKEEP;
+    read_host(in, &o, machine);
   }
-  return simulate(in, &o) + (o.host ? HOST_CALLS : 0);
+  weft_status status = weft_mesh_fits(machine, o.columns, o.rows);
+  if (kind == WEFT_GEMV_MESH) {
+    o.m = parts(o.m, o.rows);
+    o.rows = 1;
+    o.group = weft_input_whole_or(in, "group", 1, 4096, 0);
+  }
+  double cycles = 0, result = 0;
+  if (!weft_input_usable(in)) {
+    weft_status_free(status);
+  } else {
+    if (!status) status = cycles_of(in, &o, machine, &cycles);
+    if (o.host) cycles += HOST_CALLS;
+    result = status ? weft_input_give_up(in, status) : weft_mesh_result(in, machine, cycles, work);
+  }
+  weft_machine_destroy(machine);
+  return result;
+}
+
+// The last part of a subject names the product: "summa", "gemm/summa", "gemv/one_pe".
+static const char *last_part(const char *subject) {
+  const char *slash = strrchr(subject, '/');
+  return slash ? slash + 1 : subject;
+}
+
+double weft_predict_gemm(weft_inputs *in) {
+  static const struct {
+    const char *name;
+    weft_product_kind kind;
+  } known[] = {{"summa", WEFT_GEMM_SUMMA},    {"cannon", WEFT_GEMM_CANNON},     {"shift", WEFT_GEMM_SHIFT},
+               {"meshgemm", WEFT_GEMM_SHIFT}, {"interleaved", WEFT_GEMM_SHIFT}, {"streamed", WEFT_GEMM_STREAMED},
+               {"transpose", WEFT_TRANSPOSE}};
+  enum { KNOWN = sizeof known / sizeof *known };
+  const char *names[KNOWN], *algorithm = last_part(in->subject);
+  if (strcmp(algorithm, "gemm") == 0) algorithm = weft_input_text(in, "algorithm");
+  if (!algorithm) return 0;
+  for (size_t i = 0; i < KNOWN; ++i) {
+    names[i] = known[i].name;
+    if (strcmp(algorithm, names[i]) == 0) return predict(in, known[i].kind);
+  }
+  return weft_input_uncovered(in, "no prediction of gemm/%s yet; the nearest that is predicted is \"%s\"", algorithm,
+                              weft_nearest(algorithm, names, KNOWN));
+}
+
+double weft_predict_gemv(weft_inputs *in) {
+  const char *form = last_part(in->subject);
+  bool mesh = weft_input_has(in, "mesh|grid") || weft_input_has(in, "p|side");
+  if (strcmp(form, "one_pe") == 0 || strcmp(form, "core") == 0 || (strcmp(form, "gemv") == 0 && !mesh))
+    return predict(in, WEFT_GEMV_CORE);
+  if (strcmp(form, "mesh") == 0 || strcmp(form, "meshgemv") == 0 || strcmp(form, "gemv") == 0)
+    return predict(in, WEFT_GEMV_MESH);
+  return weft_input_uncovered(in, "no prediction of gemv/%s yet; one_pe and mesh are predicted", form);
 }

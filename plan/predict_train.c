@@ -6,11 +6,6 @@
 #include "plan/predictors.h"
 #include "sim/sim.h"
 
-static void give_up(weft_inputs *in, weft_status status) {
-  if (!in->missing) in->missing = weft_arena_copy_text(in->arena, weft_status_message(status));
-  weft_status_free(status);
-}
-
 static weft_status simulate(const weft_network *network, const weft_machine *machine, const weft_run *run,
                             double *out_seconds) {
   weft_schedule *schedule;
@@ -43,8 +38,10 @@ double weft_predict_weight_streaming(weft_inputs *in) {
     weft_machine_destroy(machine);
   }
   if (status) {
-    give_up(in, status);
+    weft_input_uncovered(in, "%s", weft_status_message(status));
+    weft_status_free(status);
     return 0;
   }
+  in->method = WEFT_BY_SIMULATION;
   return run.batch / seconds;
 }

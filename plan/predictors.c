@@ -2,44 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "plan/laws.h"
 #include "plan/predictors.h"
-
-double weft_input_give_up(weft_inputs *in, weft_status status) {
-  if (in->error || in->missing) {
-    weft_status_free(status);
-  } else if (weft_status_code(status) == WEFT_INVALID) {
-    in->error = status;
-  } else {
-    in->missing = weft_arena_copy_text(in->arena, weft_status_message(status));
-    weft_status_free(status);
-  }
-  return 0;
-}
-
-void weft_input_mesh(weft_inputs *in, uint32_t *out_columns, uint32_t *out_rows) {
-  const char *text = weft_input_text(in, "mesh");
-  if (!text) return;
-  char *end = NULL;
-  unsigned long columns = strtoul(text, &end, 10), rows = *end == 'x' ? strtoul(end + 1, &end, 10) : 0;
-  if (*end != 0 || columns == 0 || rows == 0 || columns > 4096 || rows > 4096) {
-    if (!in->error)
-      in->error = weft_error(WEFT_INVALID, "input \"mesh\": \"%s\"; columns x rows is right, such as 512x512", text);
-    return;
-  }
-  *out_columns = (uint32_t)columns;
-  *out_rows = (uint32_t)rows;
-}
-
-bool weft_input_network(weft_inputs *in, weft_network *out_network) {
-  const char *name = weft_input_text(in, "network");
-  if (!name) return false;
-  weft_status status = weft_network_read(name, out_network);
-  if (!status) return true;
-  if (!in->missing) in->missing = weft_arena_format(in->arena, "network %s is not in the zoo", name);
-  weft_status_free(status);
-  return false;
-}
 
 static double parameters(weft_inputs *in) {
   weft_network n;
@@ -104,42 +69,66 @@ static const weft_predictor predictors[] = {
     {"plan", "loss/parametric", "loss", parametric_loss, false},
     {"plan", "optimum/parametric", "parameters", parametric_optimum, false},
     {"train", "weight_streaming", "throughput", weft_predict_weight_streaming, true},
-    {"fabric", "broadcast/line", "cycles", weft_predict_broadcast, false},
-    {"fabric", "broadcast/2d", "cycles", weft_predict_broadcast, false},
-    {"fabric", "reduce/chain", "cycles", weft_predict_reduce, false},
-    {"fabric", "reduce/star", "cycles", weft_predict_reduce, false},
-    {"fabric", "reduce/tree", "cycles", weft_predict_reduce, false},
-    {"fabric", "reduce/two_phase", "cycles", weft_predict_reduce, false},
-    {"fabric", "reduce/k_tree", "cycles", weft_predict_reduce, false},
-    {"fabric", "reduce/autogen", "cycles", weft_predict_reduce, false},
-    {"fabric", "reduce/snake", "cycles", weft_predict_reduce, false},
-    {"fabric", "reduce/2d", "cycles", weft_predict_reduce, false},
-    {"fabric", "allreduce/ring", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/reduce_broadcast", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/chain", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/star", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/tree", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/two_phase", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/k_tree", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/autogen", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/snake", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "allreduce/2d", "cycles", weft_predict_all_reduce, false},
-    {"fabric", "path/straight", "cycles", weft_predict_path, false},
-    {"fabric", "path/turn", "cycles", weft_predict_path, false},
-    {"fabric", "relay/store_and_forward", "cycles", weft_predict_relay, false},
-    {"core", "gemv/one_pe", "cycles", weft_predict_gemv_core, false},
-    {"gemm", "summa", "cycles", weft_predict_summa, false},
-    {"gemm", "cannon", "cycles", weft_predict_cannon, false},
-    {"gemm", "shift", "cycles", weft_predict_shift, false},
-    {"gemm", "gemm/shift", "cycles", weft_predict_shift, false},
-    {"gemm", "gemv/mesh", "cycles", weft_predict_gemv_mesh, false},
-    {"core", "gemv/mesh", "cycles", weft_predict_gemv_mesh, false},
+    {"fabric", "broadcast", NULL, weft_predict_broadcast, false},
+    {"fabric", "reduce", NULL, weft_predict_reduce, false},
+    {"fabric", "allreduce", NULL, weft_predict_all_reduce, false},
+    {"fabric", "path", NULL, weft_predict_path, false},
+    {"fabric", "relay", NULL, weft_predict_relay, false},
+    {"core", "gemv", NULL, weft_predict_gemv, false},
+    {"core", "vector", NULL, weft_predict_vector, false},
+    {"gemm", "summa", NULL, weft_predict_gemm, false},
+    {"gemm", "cannon", NULL, weft_predict_gemm, false},
+    {"gemm", "shift", NULL, weft_predict_gemm, false},
+    {"gemm", "meshgemm", NULL, weft_predict_gemm, false},
+    {"gemm", "gemm", NULL, weft_predict_gemm, false},
+    {"gemm", "streamed", NULL, weft_predict_gemm, false},
+    {"gemm", "transpose", NULL, weft_predict_gemm, false},
+    {"gemm", "gemv", NULL, weft_predict_gemv, false},
+    {"gemm", "meshgemv", NULL, weft_predict_gemv, false},
 };
+enum { PREDICTORS = sizeof predictors / sizeof *predictors };
+
+// The first part of a subject, with other spellings of "all-reduce".
+static bool is_family(const char *subject, const char *family) {
+  static const char *const all_reduce[] = {"all_reduce", "all-reduce", "AllReduce"};
+  size_t length = strcspn(subject, "/");
+  if (strlen(family) == length && strncmp(subject, family, length) == 0) return true;
+  for (size_t i = 0; strcmp(family, "allreduce") == 0 && i < sizeof all_reduce / sizeof *all_reduce; ++i)
+    if (strlen(all_reduce[i]) == length && strncmp(subject, all_reduce[i], length) == 0) return true;
+  return false;
+}
 
 const weft_predictor *weft_predictor_find(const char *area, const char *subject, const char *quantity) {
-  for (size_t i = 0; i < sizeof predictors / sizeof *predictors; ++i)
-    if (strcmp(area, predictors[i].area) == 0 && strcmp(subject, predictors[i].subject) == 0 &&
-        strcmp(quantity, predictors[i].quantity) == 0)
-      return &predictors[i];
+  for (size_t i = 0; i < PREDICTORS; ++i) {
+    const weft_predictor *p = &predictors[i];
+    if (strcmp(area, p->area) != 0) continue;
+    bool same = p->quantity ? strcmp(subject, p->subject) == 0 && strcmp(quantity, p->quantity) == 0
+                            : is_family(subject, p->subject);
+    if (same) return p;
+  }
   return NULL;
+}
+
+bool weft_predictor_has_area(const char *area, size_t length) {
+  for (size_t i = 0; i < PREDICTORS; ++i)
+    if (strlen(predictors[i].area) == length && strncmp(predictors[i].area, area, length) == 0) return true;
+  return false;
+}
+
+const char *weft_predictor_absent(weft_arena *arena, const char *area, const char *subject, const char *quantity) {
+  const char *names[PREDICTORS];
+  size_t count = 0;
+  for (size_t i = 0; i < PREDICTORS; ++i) {
+    if (strcmp(predictors[i].area, area) != 0) continue;
+    names[count++] = predictors[i].subject;
+    if (strcmp(predictors[i].subject, subject) == 0)
+      return weft_arena_format(arena, "no prediction of %s as \"%s\"; as \"%s\" it is predicted", subject, quantity,
+                               predictors[i].quantity);
+  }
+  if (!count) return "no prediction of this area yet";
+  char *family = weft_arena_copy_text(arena, subject);
+  family[strcspn(family, "/")] = 0;
+  const char *nearest = weft_nearest(subject, names, count), *nearest_family = weft_nearest(family, names, count);
+  return weft_arena_format(arena, "no prediction of this subject yet; the nearest that is predicted is \"%s\"",
+                           strcmp(area, "plan") == 0 ? nearest : nearest_family);
 }

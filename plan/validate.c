@@ -5,81 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "base/units.h"
 #include "plan/predictors.h"
 
-const char *weft_input_text(weft_inputs *in, const char *key) {
-  for (uint32_t i = 0; i < in->count; ++i) {
-    if (strcmp(in->pairs[i].key, key) != 0) continue;
-    in->pairs[i].asked = true;
-    const char *value = in->pairs[i].value;
-    if (*value && strcmp(value, "-") != 0) return value;
-    if (!in->missing) in->missing = weft_arena_format(in->arena, "%s was not published", key);
-    return NULL;
-  }
-  if (!in->error) in->error = weft_error(WEFT_INVALID, "the input \"%s\" is missing", key);
-  return NULL;
+const char *weft_method_name(weft_method method) {
+  static const char *const names[WEFT_METHODS] = {"formula", "simulated", "executed", "continued"};
+  return names[method];
 }
 
-double weft_input_number(weft_inputs *in, const char *key, double low, double high) {
-  const char *text = weft_input_text(in, key);
-  if (!text) return low;
-  double value = 0;
-  weft_status status = weft_quantity_parse(text, WEFT_COUNT_UNIT, &value);
-  if (!status && !(value >= low && value <= high))
-    status = weft_error(WEFT_INVALID, "%s is right from %g to %g", text, low, high);
-  if (!status) return value;
-  if (in->error)
-    weft_status_free(status);
-  else
-    in->error = weft_status_prefix(status, "input \"%s\": ", key);
-  return low;
-}
-
-bool weft_input_has(const weft_inputs *in, const char *key) {
-  for (uint32_t i = 0; i < in->count; ++i)
-    if (strcmp(in->pairs[i].key, key) == 0) return true;
-  return false;
-}
-
-void weft_input_known(weft_inputs *in, const char *key) {
-  for (uint32_t i = 0; i < in->count; ++i)
-    if (strcmp(in->pairs[i].key, key) == 0) in->pairs[i].asked = true;
-}
-
-static weft_status read_inputs(weft_inputs *in, weft_arena *arena, const char *text) {
-  *in = (weft_inputs){.arena = arena};
-  char *rest = weft_arena_copy_text(arena, text);
-  while (*rest) {
-    char *pair = rest, *end = strchr(rest, ';');
-    rest = end ? end + 1 : rest + strlen(rest);
-    if (end) *end = 0;
-    char *equals = strchr(pair, '=');
-    if (!equals || equals == pair) return weft_error(WEFT_INVALID, "inputs: \"%s\" is not key=value", pair);
-    if (in->count == sizeof in->pairs / sizeof *in->pairs)
-      return weft_error(WEFT_INVALID, "more than %u inputs", in->count);
-    *equals = 0;
-    for (uint32_t i = 0; i < in->count; ++i)
-      if (strcmp(in->pairs[i].key, pair) == 0) return weft_error(WEFT_INVALID, "the input \"%s\" stands twice", pair);
-    in->pairs[in->count].key = pair;
-    in->pairs[in->count++].value = equals + 1;
-  }
-  return NULL;
-}
-
-static weft_status check_asked(const weft_inputs *in) {
-  const char *known[32];
-  uint32_t count = 0;
-  for (uint32_t i = 0; i < in->count; ++i)
-    if (in->pairs[i].asked) known[count++] = in->pairs[i].key;
-  for (uint32_t i = 0; i < in->count; ++i) {
-    if (in->pairs[i].asked) continue;
-    const char *nearest = weft_nearest(in->pairs[i].key, known, count);
-    return weft_error(WEFT_INVALID, "unknown input \"%s\"; the nearest known one is \"%s\"", in->pairs[i].key,
-                      nearest ? nearest : "none");
-  }
-  return NULL;
+weft_validation_limits weft_validation_limits_default(void) {
+  return (weft_validation_limits){.most_hops = 2e9, .most_bytes = (uint64_t)8 << 30, .threads = 1};
 }
 
 static void judge(weft_case *c, double predicted, bool trial) {
@@ -90,25 +27,26 @@ static void judge(weft_case *c, double predicted, bool trial) {
   c->verdict = trial ? WEFT_ON_TRIAL : within ? WEFT_WITHIN : WEFT_BEYOND;
 }
 
-static weft_status predict(weft_case *c, weft_arena *arena) {
-  c->verdict = WEFT_NOT_COVERED;
-  c->predicted = c->error_percent = NAN;
+static weft_status predict(weft_case *c, weft_arena *arena, const weft_validation_limits *limits) {
   weft_inputs in;
-  WEFT_TRY(read_inputs(&in, arena, c->inputs));
+  WEFT_TRY(weft_inputs_read(&in, arena, c->inputs));
   const weft_predictor *predictor = weft_predictor_find(c->area, c->subject, c->quantity);
   if (!predictor || isnan(c->expected)) {
-    c->reason = predictor ? "no value was published" : "no prediction of this subject yet";
+    c->reason = predictor ? "no value was published" : weft_predictor_absent(arena, c->area, c->subject, c->quantity);
     return NULL;
   }
   in.subject = c->subject;
+  in.quantity = c->quantity;
+  in.unit = c->unit;
   in.evidence = c->evidence;
+  in.limits = limits;
   double predicted = predictor->predict(&in);
   if (in.error) return in.error;
-  if (in.missing) {
-    c->reason = in.missing;
-    return NULL;
-  }
-  WEFT_TRY(check_asked(&in));
+  c->reason = in.missing;
+  if (in.missing) return NULL;
+  WEFT_TRY(weft_inputs_check(&in));
+  c->method = in.method;
+  c->method_detail = in.method_detail;
   judge(c, predicted, predictor->trial);
   return NULL;
 }
@@ -123,34 +61,53 @@ static bool is_utf8(const char *text) {
   return checked != NULL;
 }
 
-static weft_status read_case(const weft_csv *table, size_t row, const size_t *columns, weft_case *out_case) {
+// A field of a row that may be too short, without spaces around it.
+static const char *field_of(weft_csv *table, size_t row, size_t column) {
+  if (column >= weft_csv_found(table, row)) return "";
+  const char *text = weft_csv_field(table, row, column);
+  size_t length = strlen(text += strspn(text, " \t"));
+  while (length && strchr(" \t", text[length - 1])) --length;
+  return weft_arena_format(&table->arena, "%.*s", (int)length, text);
+}
+
+// All fields first, so that a row that is not understood can be told by what can be read of it.
+static weft_status read_case(weft_csv *table, size_t row, const size_t *columns, weft_case *out_case) {
   const char *f[COLUMN_COUNT];
+  int broken = -1;
   for (int i = 0; i < COLUMN_COUNT; ++i) {
-    f[i] = weft_csv_field(table, row, columns[i]);
-    if (!is_utf8(f[i])) return weft_error(WEFT_INVALID, "column %s is not UTF-8", column_names[i]);
+    f[i] = field_of(table, row, columns[i]);
+    if (is_utf8(f[i])) continue;
+    broken = i;
+    f[i] = "";
   }
-  weft_case c = {.id = f[ID],
-                 .area = f[AREA],
-                 .subject = f[SUBJECT],
-                 .inputs = f[INPUTS],
-                 .quantity = f[QUANTITY],
-                 .unit = f[UNIT],
-                 .role = f[ROLE],
-                 .evidence = f[EVIDENCE],
-                 .source = f[SOURCE],
-                 .line = weft_csv_line(table, row)};
+  *out_case = (weft_case){.id = f[ID],
+                          .area = f[AREA],
+                          .subject = f[SUBJECT],
+                          .inputs = f[INPUTS],
+                          .quantity = f[QUANTITY],
+                          .unit = f[UNIT],
+                          .role = f[ROLE],
+                          .evidence = f[EVIDENCE],
+                          .source = f[SOURCE],
+                          .line = weft_csv_line(table, row),
+                          .expected = NAN,
+                          .predicted = NAN,
+                          .error_percent = NAN,
+                          .verdict = WEFT_NOT_COVERED};
+  weft_case *c = out_case;
+  if (broken >= 0) return weft_error(WEFT_INVALID, "column %s is not UTF-8", column_names[broken]);
+  if (weft_csv_found(table, row) != table->columns)
+    return weft_error(WEFT_INVALID, "%zu fields where the header has %zu", weft_csv_found(table, row), table->columns);
   bool published = *f[EXPECTED] && strcmp(f[EXPECTED], "-") != 0;
-  c.expected = NAN;
-  weft_status status = published ? weft_quantity_parse(f[EXPECTED], WEFT_COUNT_UNIT, &c.expected) : NULL;
+  weft_status status = published ? weft_quantity_parse(f[EXPECTED], WEFT_COUNT_UNIT, &c->expected) : NULL;
   if (status) return weft_status_prefix(status, "expected: ");
-  status = weft_quantity_parse(f[TOLERANCE], WEFT_COUNT_UNIT, &c.tolerance_percent);
-  if (!status && c.tolerance_percent < 0) status = weft_error(WEFT_INVALID, "%s is negative", f[TOLERANCE]);
+  status = weft_quantity_parse(f[TOLERANCE], WEFT_COUNT_UNIT, &c->tolerance_percent);
+  if (!status && c->tolerance_percent < 0) status = weft_error(WEFT_INVALID, "%s is negative", f[TOLERANCE]);
   if (status) return weft_status_prefix(status, "tolerance_pct: ");
-  if (strcmp(c.role, "calibrate") != 0 && strcmp(c.role, "predict") != 0)
-    return weft_error(WEFT_INVALID, "role \"%s\": calibrate or predict is right", c.role);
-  if (!*c.id || !*c.area || !*c.subject || !*c.quantity)
+  if (strcmp(c->role, "calibrate") != 0 && strcmp(c->role, "predict") != 0)
+    return weft_error(WEFT_INVALID, "role \"%s\": calibrate or predict is right", c->role);
+  if (!*c->id || !*c->area || !*c->subject || !*c->quantity)
     return weft_error(WEFT_INVALID, "id, area, subject and quantity may not be empty");
-  *out_case = c;
   return NULL;
 }
 
@@ -169,12 +126,12 @@ static bool is_listed(const char *area, const char *subject, const char *areas) 
   return false;
 }
 
-static weft_status refuse_area(const weft_csv *table, const size_t *columns, const char *at, size_t length) {
+static weft_status refuse_area(weft_csv *table, const size_t *columns, const char *at, size_t length) {
   bool with_subject = memchr(at, '/', length) != NULL;
   char **known = weft_allocate_array(table->rows, sizeof *known), *wanted = weft_format("%.*s", (int)length, at);
   for (size_t row = 0; row < table->rows; ++row)
-    known[row] = weft_format("%s%s%s", weft_csv_field(table, row, columns[AREA]), with_subject ? "/" : "",
-                             with_subject ? weft_csv_field(table, row, columns[SUBJECT]) : "");
+    known[row] = weft_format("%s%s%s", field_of(table, row, columns[AREA]), with_subject ? "/" : "",
+                             with_subject ? field_of(table, row, columns[SUBJECT]) : "");
   const char *nearest = weft_nearest(wanted, (const char *const *)known, table->rows);
   weft_status status = weft_error(WEFT_INVALID, "%s: there is no area \"%s\"; the nearest is \"%s\"", table->where,
                                   wanted, nearest ? nearest : "none");
@@ -184,49 +141,78 @@ static weft_status refuse_area(const weft_csv *table, const size_t *columns, con
   return status;
 }
 
-// All that is asked for must be in the table.
-static weft_status check_areas(const weft_csv *table, const size_t *columns, const char *areas) {
+// All that is asked for must be in the table. An area that Weft predicts and this table does not have is passed over
+// with a warning, as long as something is left.
+static weft_status check_areas(weft_csv *table, const size_t *columns, const char *areas) {
+  bool any = !areas;
+  const char *absent = NULL;
   for (const char *at = areas; at && *at; at += strcspn(at, ","), at += *at == ',') {
     size_t length = strcspn(at, ",");
     bool found = false;
     for (size_t row = 0; row < table->rows && !found; ++row)
-      found =
-          is_named(weft_csv_field(table, row, columns[AREA]), weft_csv_field(table, row, columns[SUBJECT]), at, length);
-    if (!found) return refuse_area(table, columns, at, length);
+      found = is_named(field_of(table, row, columns[AREA]), field_of(table, row, columns[SUBJECT]), at, length);
+    any = any || found;
+    if (found) continue;
+    if (!weft_predictor_has_area(at, length)) return refuse_area(table, columns, at, length);
+    weft_log(WEFT_LOG_WARNING, "%s has no case of area %.*s", table->where, (int)length, at);
+    absent = at;
   }
-  return NULL;
+  return any || !absent ? NULL : refuse_area(table, columns, absent, strcspn(absent, ","));
 }
 
-static weft_status run_cases(weft_validation *v, const char *areas) {
+static void count_verdict(weft_validation *v, weft_verdict verdict) {
+  v->within += verdict == WEFT_WITHIN;
+  v->beyond += verdict == WEFT_BEYOND;
+  v->on_trial += verdict == WEFT_ON_TRIAL;
+  v->not_covered += verdict == WEFT_NOT_COVERED;
+  v->not_understood += verdict == WEFT_NOT_UNDERSTOOD;
+}
+
+// A row that is wrong does not keep the others from being run.
+static void run_case(weft_validation *v, size_t row, const size_t *columns, const char *areas,
+                     const weft_validation_limits *limits) {
+  weft_case *c = &v->cases[v->count];
+  weft_status status = read_case(&v->table, row, columns, c);
+  if (*c->area && !is_listed(c->area, c->subject, areas)) {
+    weft_status_free(status);
+    return;
+  }
+  if (!status) status = predict(c, &v->table.arena, limits);
+  if (status) {
+    c->verdict = WEFT_NOT_UNDERSTOOD;
+    c->reason = weft_arena_format(&v->table.arena, "%s:%u: %s", v->table.where, c->line, weft_status_message(status));
+    weft_status_free(status);
+  }
+  ++v->count;
+  count_verdict(v, c->verdict);
+}
+
+static weft_status run_cases(weft_validation *v, const char *areas, const weft_validation_limits *limits) {
   size_t columns[COLUMN_COUNT];
   for (int i = 0; i < COLUMN_COUNT; ++i) WEFT_TRY(weft_csv_column(&v->table, column_names[i], &columns[i]));
+  if (!v->table.rows) return weft_error(WEFT_INVALID, "%s: a header and no cases", v->table.where);
   WEFT_TRY(check_areas(&v->table, columns, areas));
   v->cases = weft_allocate_array(v->table.rows, sizeof *v->cases);
-  for (size_t row = 0; row < v->table.rows; ++row) {
-    weft_case *c = &v->cases[v->count];
-    weft_status status = read_case(&v->table, row, columns, c);
-    if (!status && !is_listed(c->area, c->subject, areas)) continue;
-    if (!status) status = predict(c, &v->table.arena);
-    if (status) return weft_status_prefix(status, "%s:%u: ", v->table.where, weft_csv_line(&v->table, row));
-    ++v->count;
-    v->within += c->verdict == WEFT_WITHIN;
-    v->beyond += c->verdict == WEFT_BEYOND;
-    v->on_trial += c->verdict == WEFT_ON_TRIAL;
-    v->not_covered += c->verdict == WEFT_NOT_COVERED;
-  }
+  for (size_t row = 0; row < v->table.rows; ++row) run_case(v, row, columns, areas, limits);
   return NULL;
 }
 
-weft_status weft_validation_run(const char *path, const char *areas, weft_validation *out_validation) {
+weft_status weft_validation_run_within(const char *path, const char *areas, const weft_validation_limits *limits,
+                                       weft_validation *out_validation) {
   weft_validation v = {0};
-  WEFT_TRY(weft_csv_read(path, &v.table));
-  weft_status status = run_cases(&v, areas);
+  WEFT_TRY(weft_csv_read_rows(path, &v.table));
+  weft_status status = run_cases(&v, areas, limits);
   if (status) {
     weft_validation_finish(&v);
     return status;
   }
   *out_validation = v;
   return NULL;
+}
+
+weft_status weft_validation_run(const char *path, const char *areas, weft_validation *out_validation) {
+  weft_validation_limits limits = weft_validation_limits_default();
+  return weft_validation_run_within(path, areas, &limits, out_validation);
 }
 
 void weft_validation_finish(weft_validation *validation) {

@@ -201,7 +201,7 @@ static void send_link(mesh_state &m, row &b, std::uint32_t router, std::uint32_t
   if (!lane) {
     channel_state *out = channel_out(m, router, slot, port);
     if (!control) out->room[out->done++] = bits;
-    out->free_at = static_cast<double>(t) + out->channel->cycles_per_word;
+    out->free_at = channel_free(out->free_at, t, out->channel->cycles_per_word);
     return;
   }
   cycle ready = t + m.hop;

@@ -22,7 +22,7 @@ static void feed_channels(mesh_state &m, row &b, cycle t) {
     if (!c.channel->into_mesh || c.done == c.count || router < b.first || router >= b.end) continue;
     if (c.free_at > t || !may_enter(m, m.lane(c.lane), c.channel->port, t)) continue;
     enter(m, b, router, m.slot_of[c.channel->colour], m.lane(c.lane), c.words[c.done++], t + m.hop, false);
-    c.free_at = std::max(c.free_at, static_cast<double>(t)) + c.channel->cycles_per_word;
+    c.free_at = channel_free(c.free_at, t, c.channel->cycles_per_word);
     b.sum.last = std::max(b.sum.last, t);
   }
 }

@@ -291,6 +291,12 @@ struct channel_state {
   double free_at = 0;
   std::uint64_t lane = 0;
 };
+// When the channel is free again after a word in cycle t. What is left of a cycle is kept, so that a rate which is no
+// whole number of cycles per word is met on average.
+inline double channel_free(double free_at, std::uint64_t t, double cycles_per_word) {
+  double now = static_cast<double>(t);
+  return (free_at > now - 1 ? free_at : now) + cycles_per_word;
+}
 
 constexpr std::uint32_t wheel_size = 64;
 
