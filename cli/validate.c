@@ -38,7 +38,7 @@ static weft_status run(int argc, const char **argv) {
       {"cases", 0, POPT_ARG_STRING, &cases, 0, "table of cases (default: the one that Weft brings along)", "FILE"},
       {"area", 0, POPT_ARG_STRING, &areas, 0, "only these areas, or subjects of them, joined by commas", "A,B/S"},
       {"hops", 0, POPT_ARG_DOUBLE, &hops, 0,
-       "execute whole what takes at most so many wavelet-hops; larger kernels are continued from smaller ones (2e9)",
+       "execute whole what takes at most so many wavelet-hops; larger kernels are continued from smaller ones (1e9)",
        "N"},
       {"threads", 0, POPT_ARG_INT, &threads, 0, "1 or 2: for the simulated mesh; same results (1)", "N"},
       {"json", 0, POPT_ARG_NONE, &json, 0, "as JSON", NULL},

@@ -166,10 +166,11 @@ static weft_status check_counts(const judge *j, const weft_instruction *i) {
   WEFT_TRY(check_operand(j, "to", &i->to, 1, true));
   WEFT_TRY(check_whole(j, "a", &i->a));
   WEFT_TRY(check_whole(j, "b", &i->b));
-  if (i->a.kind == WEFT_CONSTANT && (int32_t)i->a.bits < 0)
-    return wrong(j, "skips %d routers; expected 0 or more", (int32_t)i->a.bits);
-  if (i->b.kind == WEFT_CONSTANT && (int32_t)i->b.bits < 1)
-    return wrong(j, "moves %d switches; expected 1 or more", (int32_t)i->b.bits);
+  enum { MOST = 0xffff };  // both travel in one wavelet
+  if (i->a.kind == WEFT_CONSTANT && ((int32_t)i->a.bits < 0 || i->a.bits > MOST))
+    return wrong(j, "skips %d routers; expected 0 or more, and at most %d", (int32_t)i->a.bits, MOST);
+  if (i->b.kind == WEFT_CONSTANT && ((int32_t)i->b.bits < 1 || i->b.bits > MOST))
+    return wrong(j, "moves %d switches; expected 1 or more, and at most %d", (int32_t)i->b.bits, MOST);
   return NULL;
 }
 

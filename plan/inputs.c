@@ -80,8 +80,8 @@ static void fail_absent(weft_inputs *in, const char *key) {
   uint32_t count = 0;
   for (uint32_t i = 0; i < in->count; ++i)
     if (!in->pairs[i].asked) others[count++] = in->pairs[i].key;
-  const char *nearest = weft_nearest(key, others, count);
   int length = (int)strcspn(key, "|");
+  const char *nearest = weft_nearest(weft_arena_format(in->arena, "%.*s", length, key), others, count);
   if (nearest)
     fail(in, weft_error(WEFT_INVALID, "the input \"%.*s\" is missing; the nearest of those that stand there is \"%s\"",
                         length, key, nearest));

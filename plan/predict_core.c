@@ -102,7 +102,8 @@ double weft_predict_vector(weft_inputs *in) {
   weft_input_dtype(in, "dtype|type|precision", &v.dtype);
   v.result = v.dtype;
   weft_input_dtype(in, "result|accumulate", &v.result);
-  v.form = weft_input_choice(in, "form", "wide|map|loop", 0);
+  v.form = weft_input_choice(in, "form", "wide|map|loop|while", 0);
+  if (v.form > 2) v.form = 2;
   v.tile = weft_input_whole_or(in, "tile", 1, 1 << 20, 16);
   v.offset = weft_input_whole_or(in, "offset", 0, 65535, v.offset);
   weft_machine *machine = weft_mesh_machine(in);

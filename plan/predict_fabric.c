@@ -204,13 +204,13 @@ static weft_status execute(weft_inputs *in, const job *j, const weft_machine *ma
   return status;
 }
 
-// With a third, two thirds and all of the words that may be executed. Trees that depend on the number of words are
-// chosen anew for each; where that matters the three do not grow alike.
+// With some of the words that may be executed: the three together a quarter of the limit. Trees that depend on the
+// number of words are chosen anew for each; where that matters the three do not grow alike.
 static weft_status continue_words(weft_inputs *in, const job *j, const weft_machine *machine, double share,
                                   double *out_cycles) {
   enum { LEAST = 4 };
   double sizes[3], cycles[3];
-  uint32_t step = (uint32_t)(share * j->what.words / 6);
+  uint32_t step = (uint32_t)(share * j->what.words / 24);
   if (step < LEAST)
     return weft_error(WEFT_INFEASIBLE, "%g hops are too many to execute, and there are too few words to leave some out",
                       hops_of(j));
@@ -230,7 +230,7 @@ static weft_status judge(weft_inputs *in, const job *j, const weft_machine *mach
   weft_kernel *kernel;
   WEFT_TRY(weft_mesh_fits(machine, j->what.columns, j->what.rows));
   WEFT_TRY(build(j, &kernel));
-  weft_status status = weft_kernel_check(kernel, machine->mesh.sram_bytes_per_core);
+  weft_status status = weft_mesh_check(kernel, machine);
   double bytes = weft_mesh_bytes(kernel);
   *out_share = fmin(1, fmin(in->limits->most_hops / hops_of(j), (double)in->limits->most_bytes / bytes));
   weft_kernel_destroy(kernel);

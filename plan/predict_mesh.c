@@ -132,6 +132,14 @@ weft_status weft_mesh_fits(const weft_machine *machine, uint32_t columns, uint32
                     machine->mesh.rows);
 }
 
+weft_status weft_mesh_check(weft_kernel *kernel, const weft_machine *machine) {
+  weft_status status = weft_kernel_check(kernel, machine->mesh.sram_bytes_per_core);
+  if (weft_status_code(status) != WEFT_INVALID) return status;
+  weft_status why = weft_error(WEFT_INFEASIBLE, "%s", weft_status_message(status));
+  weft_status_free(status);
+  return why;
+}
+
 weft_status weft_mesh_execute(weft_inputs *in, weft_kernel *kernel, const weft_machine *machine,
                               weft_channel_filler filler, const void *context, double *out_cycles) {
   weft_mesh_options options = weft_mesh_options_default();
@@ -140,7 +148,7 @@ weft_status weft_mesh_execute(weft_inputs *in, weft_kernel *kernel, const weft_m
   weft_mesh_sim *mesh;
   weft_mesh_report report;
   WEFT_TRY(weft_mesh_fits(machine, kernel->columns, kernel->rows));
-  WEFT_TRY(weft_kernel_check(kernel, machine->mesh.sram_bytes_per_core));
+  WEFT_TRY(weft_mesh_check(kernel, machine));
   WEFT_TRY(weft_mesh_open(kernel, machine, &options, &mesh));
   uint32_t **buffers = weft_allocate_array(kernel->channel_count, sizeof *buffers);
   weft_status status = connect(mesh, kernel, filler, context, buffers);

@@ -33,6 +33,9 @@ weft_status weft_mesh_execute(weft_inputs *inputs, weft_kernel *kernel, const we
                               weft_channel_filler filler, const void *context, double *out_cycles) WEFT_CHECKED;
 // WEFT_INFEASIBLE: the machine has fewer columns or rows.
 weft_status weft_mesh_fits(const weft_machine *machine, uint32_t columns, uint32_t rows) WEFT_CHECKED;
+// weft_kernel_check for this machine. What a generator made of inputs that are right is WEFT_INFEASIBLE, never
+// WEFT_INVALID.
+weft_status weft_mesh_check(weft_kernel *kernel, const weft_machine *machine) WEFT_CHECKED;
 // Bytes that simulating the kernel takes at most: SRAM in use, routers and queues.
 double weft_mesh_bytes(const weft_kernel *kernel);
 

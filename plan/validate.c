@@ -16,7 +16,7 @@ const char *weft_method_name(weft_method method) {
 }
 
 weft_validation_limits weft_validation_limits_default(void) {
-  return (weft_validation_limits){.most_hops = 2e9, .most_bytes = (uint64_t)8 << 30, .threads = 1};
+  return (weft_validation_limits){.most_hops = 1e9, .most_bytes = (uint64_t)8 << 30, .threads = 1};
 }
 
 static void judge(weft_case *c, double predicted, bool trial) {

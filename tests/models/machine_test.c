@@ -200,7 +200,8 @@ static void spelled(void **state) {
       "mesh:4x3 start:12cycles scalar:2cycles branch:7cycles loop:9cycles map:3cycles mapstart:17cycles task:5cycles "
       "end:1cycle microthread:4cycles fabricstart:10cycles fabriclatency:6cycles f32mul:0.5/cycle f16mul:2.92/cycle "
       "f32move:4/cycle f16move:8/cycle other:3/cycle divide:51cycles function:61cycles sum:2.5cycles conflict:1.94 "
-      "halfconflict:3 routerqueue:16words receivequeue:24words sendqueue:1word turn:20cycles");
+      "halfconflict:3 routerqueue:16words receivequeue:24words sendqueue:1word turn:20cycles hostin:1.5cycles "
+      "hostout:2.5cycles hostword:22cycles");
   const weft_core_times *t = &m->mesh.times;
   const double said[] = {t->start_cycles,
                          t->scalar_cycles,
@@ -226,8 +227,12 @@ static void spelled(void **state) {
                          t->router_queue_words,
                          t->receive_queue_words,
                          t->send_queue_words,
-                         t->turn_cycles};
-  const double meant[] = {12, 2, 7, 9, 3, 17, 5, 1, 4, 10, 6, 0.5, 2.92, 4, 8, 3, 51, 61, 2.5, 1.94, 3, 16, 24, 1, 20};
+                         t->turn_cycles,
+                         t->host_in_cycles,
+                         t->host_out_cycles,
+                         t->host_word_cycles};
+  const double meant[] = {12, 2, 7,  9,  3,   17,   5, 1,  4,  10, 6,  0.5, 2.92, 4,
+                          8,  3, 51, 61, 2.5, 1.94, 3, 16, 24, 1,  20, 1.5, 2.5,  22};
   assert_int_equal(sizeof said, sizeof meant);
   assert_int_equal(sizeof said, sizeof *t);  // every constant has a word
   for (size_t i = 0; i < sizeof said / sizeof *said; ++i) assert_true(said[i] == meant[i]);
