@@ -318,7 +318,8 @@ static weft_status execute(weft_execution *e, run_options *o) {
   WEFT_TRY(open_channels(e));
   for (const char *const *input = o->inputs; input && *input; ++input) WEFT_TRY(weft_execution_input(e, *input));
   weft_mesh_report report;
-  WEFT_TRY(weft_status_prefix(weft_mesh_run(e->mesh, &report), "kernel %s: ", e->kernel->name));
+  weft_status status = weft_status_prefix(weft_mesh_run(e->mesh, &report), "kernel %s: ", e->kernel->name);
+  if (status) return weft_cli_observe_give_up(&o->observe, e->kernel, status);
   for (const char *const *output = o->outputs; output && *output; ++output) WEFT_TRY(weft_execution_output(e, *output));
   weft_cli_observe_take(&o->observe, "", e->kernel, e->mesh, &report);
   return print_results(e, &report, o->prints, o->json != 0, &o->observe);

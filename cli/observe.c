@@ -5,7 +5,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "traces/heatmap.h"
 
@@ -16,7 +18,7 @@ static bool counts(const weft_cli_observe *observe) {
 
 bool weft_cli_observe_wanted(const weft_cli_observe *observe) {
   return counts(observe) || observe->vcd || observe->metric_name || observe->rectangle || observe->window ||
-         observe->links != 0 || observe->cores != 0 || observe->scale != 0 || observe->csv;
+         observe->links_text || observe->cores_text || observe->scale != 0 || observe->csv;
 }
 
 // "A..B" or "A", both included; *text moves behind it.
@@ -59,12 +61,36 @@ static weft_status read_window(weft_cli_observe *observe) {
   return NULL;
 }
 
+static weft_status read_rows(const char *option, const char *text, uint32_t *out_rows) {
+  uint64_t rows = 0, last = 0;
+  const char *end = text;
+  if (!text) return NULL;
+  if (!read_range(&end, &rows, &last) || *end || rows != last || rows < 1 || rows > INT32_MAX)
+    return weft_error(WEFT_INVALID, "--%s %s: expected a whole number of at least 1", option, text);
+  *out_rows = (uint32_t)rows;
+  return NULL;
+}
+
+// That a file cannot be written is better told before a long run. Tries with the name that it has until it is complete.
+static weft_status check_writable(const char *option, const char *path) {
+  if (!path) return NULL;
+  char *part = weft_format("%s.part", path);
+  FILE *file = fopen(part, "wb");
+  weft_status status = file ? NULL : weft_error(WEFT_FAILED, "--%s %s: cannot write: %m", option, path);
+  if (file) {
+    fclose(file);
+    unlink(part);
+  }
+  free(part);
+  return status;
+}
+
 weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name, const weft_machine *machine) {
   snprintf(observe->name, sizeof observe->name, "%s", name);
   observe->clock_hz = machine->mesh.clock_hz;
   observe->end = UINT64_MAX;
-  if (observe->links < 0) return weft_error(WEFT_INVALID, "--links %d: expected 1 or more", observe->links);
-  if (observe->cores < 0) return weft_error(WEFT_INVALID, "--cores %d: expected 1 or more", observe->cores);
+  WEFT_TRY(read_rows("links", observe->links_text, &observe->links));
+  WEFT_TRY(read_rows("cores", observe->cores_text, &observe->cores));
   if (!(observe->scale >= 0)) return weft_error(WEFT_INVALID, "--scale %g: expected more than 0", observe->scale);
   if (observe->csv && (observe->links > 0) == (observe->cores > 0))
     return weft_error(WEFT_INVALID, "--csv prints one table: choose one of --links N and --cores N");
@@ -79,6 +105,9 @@ weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name, 
     WEFT_TRY(weft_status_prefix(weft_metric_parse(observe->metric_name, &observe->metric), "--metric "));
   if (observe->rectangle) WEFT_TRY(read_rectangle(observe));
   if (observe->window) WEFT_TRY(read_window(observe));
+  WEFT_TRY(check_writable("heatmap", observe->heatmap));
+  WEFT_TRY(check_writable("vcd", observe->vcd));
+  WEFT_TRY(check_writable("trace", observe->trace));
   if (!records(observe)) return NULL;
   observe->recording = weft_recording_create(name, observe->clock_hz);
   observe->recording->window_begin = observe->begin;
@@ -260,32 +289,52 @@ static const weft_activity *const *phases_of(const weft_cli_observe *observe) {
   return (const weft_activity *const *)observe->phases;
 }
 
+static weft_status write_recording(weft_cli_observe *observe) {
+  if (observe->vcd) WEFT_TRY(weft_recording_write_vcd(observe->recording, observe->vcd));
+  return observe->trace ? weft_recording_write_trace(observe->recording, observe->trace) : NULL;
+}
+
 static weft_status write_files(weft_cli_observe *observe) {
   if (observe->heatmap && observe->phase_count > 0)
     WEFT_TRY(weft_activity_draw(phases_of(observe), observe->phase_count, observe->name, observe->metric,
                                 observe->scale, observe->heatmap));
-  if (observe->vcd) WEFT_TRY(weft_recording_write_vcd(observe->recording, observe->vcd));
-  return observe->trace ? weft_recording_write_trace(observe->recording, observe->trace) : NULL;
+  if (records(observe) && observe->begin >= observe->elapsed)
+    return weft_error(WEFT_INVALID, "--window %s: the run has cycles 0..%" PRIu64, observe->window,
+                      observe->elapsed > 0 ? observe->elapsed - 1 : 0);
+  return write_recording(observe);
+}
+
+weft_status weft_cli_observe_give_up(weft_cli_observe *observe, const weft_kernel *kernel, weft_status status) {
+  if (!records(observe)) return status;
+  name_spans(observe, kernel);
+  weft_status written = write_recording(observe);
+  if (written)
+    weft_log(WEFT_LOG_WARNING, "%s", weft_status_message(written));
+  else
+    weft_log(WEFT_LOG_INFO, "wrote what happened until then: %s%s%s", observe->vcd ? observe->vcd : "",
+             observe->vcd && observe->trace ? ", " : "", observe->trace ? observe->trace : "");
+  weft_status_free(written);
+  return status;
 }
 
 weft_status weft_cli_observe_end(weft_cli_observe *observe, FILE *out) {
   weft_table_form form = observe->csv ? WEFT_TABLE_CSV : WEFT_TABLE_TEXT;
   for (int which = 0; which < 2 && observe->phase_count > 0; ++which) {
-    int count = which == 0 ? observe->links : observe->cores;
-    if (count <= 0) continue;
+    uint32_t count = which == 0 ? observe->links : observe->cores;
+    if (count == 0) continue;
     print_table print = which == 0 ? weft_activity_print_links : weft_activity_print_cores;
     if (!observe->csv) fprintf(out, which == 0 ? "\nlinks with most wavelets\n" : "\nbusiest cores\n");
-    print(phases_of(observe), observe->phase_count, (uint32_t)count, form, out);
+    print(phases_of(observe), observe->phase_count, count, form, out);
   }
   return write_files(observe);
 }
 
-static json_t *table_json(const weft_cli_observe *observe, print_table print, int count) {
+static json_t *table_json(const weft_cli_observe *observe, print_table print, uint32_t count) {
   char *text = NULL;
   size_t bytes = 0;
   FILE *memory = open_memstream(&text, &bytes);
   if (!memory) return json_null();
-  print(phases_of(observe), observe->phase_count, (uint32_t)count, WEFT_TABLE_JSON, memory);
+  print(phases_of(observe), observe->phase_count, count, WEFT_TABLE_JSON, memory);
   fclose(memory);
   json_t *rows = json_loadb(text, bytes, 0, NULL);
   free(text);
@@ -310,5 +359,7 @@ void weft_cli_observe_finish(weft_cli_observe *observe) {
   free(observe->trace);
   free(observe->rectangle);
   free(observe->window);
+  free(observe->links_text);
+  free(observe->cores_text);
   *observe = (weft_cli_observe){0};
 }

@@ -24,12 +24,13 @@
 
 typedef struct weft_cli_observe {
   // Options as given.
-  char *heatmap, *metric_name, *vcd, *trace, *rectangle, *window;
+  char *heatmap, *metric_name, *vcd, *trace, *rectangle, *window, *links_text, *cores_text;
   double scale;
-  int links, cores, csv;
+  int csv;
   // From here on: this module's own.
   char name[64];
   double clock_hz;
+  uint32_t links, cores;  // rows; 0: no table
   weft_activity_metric metric;
   weft_block where;
   bool somewhere;  // --rectangle is given
@@ -55,8 +56,8 @@ typedef struct weft_cli_observe {
        "west",                                                                                                        \
        "WHAT"},                                                                                                       \
       {"scale", 0, POPT_ARG_DOUBLE, &(o).scale, 0, "upper end of the colours (default: chosen)", "VALUE"},            \
-      {"links", 0, POPT_ARG_INT, &(o).links, 0, "print the N links with most wavelets", "N"},                         \
-      {"cores", 0, POPT_ARG_INT, &(o).cores, 0, "print the N busiest cores", "N"},                                    \
+      {"links", 0, POPT_ARG_STRING, &(o).links_text, 0, "print the N links with most wavelets", "N"},                 \
+      {"cores", 0, POPT_ARG_STRING, &(o).cores_text, 0, "print the N busiest cores", "N"},                            \
       {"csv", 0, POPT_ARG_NONE, &(o).csv, 0, "print the table of --links or --cores alone, as CSV", NULL},            \
       {"vcd", 0, POPT_ARG_STRING, &(o).vcd, 0, "waves of --rectangle and --window for GTKWave", "FILE"},              \
       {"rectangle", 0, POPT_ARG_STRING, &(o).rectangle, 0, "cores of --vcd and --trace (default: all)", "X..X,Y..Y"}, \
@@ -68,7 +69,8 @@ typedef struct weft_cli_observe {
   { "trace", 0, POPT_ARG_STRING, &(o).trace, 0, "instructions of --rectangle and --window for Perfetto", "FILE" }
 
 bool weft_cli_observe_wanted(const weft_cli_observe *observe);  // any of WEFT_CLI_OBSERVE_OPTIONS is given
-// WEFT_INVALID: options that are wrong or do not go together. Nothing is simulated before this.
+// WEFT_INVALID: options that are wrong or do not go together; WEFT_FAILED: a file cannot be written. Nothing is
+// simulated before this.
 weft_status weft_cli_observe_begin(weft_cli_observe *observe, const char *name,
                                    const weft_machine *machine) WEFT_CHECKED;
 // WEFT_INVALID: the rectangle is not on a mesh of this size. Sets count_links and observer of the options, which serve
@@ -78,7 +80,11 @@ weft_status weft_cli_observe_open(weft_cli_observe *observe, uint32_t columns, u
 // Kernels of equal `phase` that follow each other are one panel of a heat map.
 void weft_cli_observe_take(weft_cli_observe *observe, const char *phase, const weft_kernel *kernel,
                            const weft_mesh_sim *mesh, const weft_mesh_report *report);
-// Prints the tables as text, or as CSV where asked for; writes the files.
+// Where a run of `kernel` has failed with `status`, which is given back: writes what was recorded until then.
+weft_status weft_cli_observe_give_up(weft_cli_observe *observe, const weft_kernel *kernel,
+                                     weft_status status) WEFT_CHECKED;
+// Prints the tables as text, or as CSV where asked for; writes the files. WEFT_INVALID: the
+// window begins after the end of the run.
 weft_status weft_cli_observe_end(weft_cli_observe *observe, FILE *out) WEFT_CHECKED;
 // The same with the tables as members "links" and "cores" of a command's JSON.
 weft_status weft_cli_observe_end_json(weft_cli_observe *observe, json_t *root) WEFT_CHECKED;

@@ -55,13 +55,15 @@ static weft_status kernel_ended(void *context, uint32_t step, const weft_kernel 
   return NULL;
 }
 
-static double share(const weft_schedule *schedule, const weft_wavelet_work *work) {
+// Percent of all cycles of all cores of the mesh.
+static double share(const weft_schedule *schedule, const weft_wavelet_work *work, uint64_t cycles) {
   double all = (double)work->cycles * schedule->machine->mesh.columns * schedule->machine->mesh.rows;
-  return all > 0 ? 100 * (double)work->busy_cycles / all : 0;
+  return all > 0 ? 100 * (double)cycles / all : 0;
 }
 
 static void add_columns(weft_table *table) {
-  const char *const names[] = {"kernels", "cycles", "time_us", "link_hops", "flops", "busy_pct"};
+  const char *const names[] = {"kernels",  "cycles",      "time_us",  "link_hops",       "flops",
+                               "busy_pct", "receive_pct", "send_pct", "microthread_pct", "idle_pct"};
   for (size_t n = 0; n < sizeof names / sizeof *names; ++n) weft_table_column(table, names[n], NULL);
 }
 
@@ -71,7 +73,8 @@ static void add_work(weft_table *table, const weft_schedule *schedule, const wef
   weft_table_number(table, 1e6 * (double)work->cycles / schedule->machine->mesh.clock_hz, 5);
   weft_table_integer(table, (int64_t)work->link_hops);
   weft_table_number(table, work->flops, 5);
-  weft_table_number(table, share(schedule, work), 4);
+  weft_table_number(table, share(schedule, work, work->busy_cycles), 4);
+  for (int s = 0; s < WEFT_STALLS; ++s) weft_table_number(table, share(schedule, work, work->stall_cycles[s]), 4);
 }
 
 static void add_row(weft_table *table, const weft_schedule *schedule, const char *step, const char *what,

@@ -162,6 +162,7 @@ weft_status lowering::execute_checked(const weft_kernel *kernel, const std::vect
   work.cycles += report.cycles;
   work.link_hops += report.link_hops;
   work.busy_cycles += report.core_busy_cycles;
+  for (int s = 0; s < WEFT_STALLS; ++s) work.stall_cycles[s] += report.stall_cycles[s];
   work.elements += report.elements;
   work.flops += report.flops;
   if (watch.ended) WEFT_TRY(watch.ended(watch.context, step, kernel, opened.mesh, &report));

@@ -68,8 +68,8 @@ typedef struct weft_hop_event {
 } weft_hop_event;
 
 // Called for cores and routers inside `where` and what touches cycles in [begin, end) only, from the simulating thread,
-// when it ends: in order of cycles for one core, microthread or router. What is under way when a run fails ends there.
-// Any function may be NULL.
+// when it ends: in order of cycles for one core, microthread or router. What is under way when a run fails ends there;
+// in a deadlock 16 cycles later, so that it is seen what waits. Any function may be NULL.
 typedef struct weft_mesh_observer {
   void *context;
   weft_block where;

@@ -247,6 +247,8 @@ static weft_status channels_given(const mesh_state &m) {
   return nullptr;
 }
 
+constexpr cycle rest_cycles = 16;  // for which a deadlock, which lasts for ever, is shown to an observer
+
 static weft_status play(mesh_state &m, weft_mesh_report *out_report) {
   if (m.ran) return weft_error(WEFT_INVALID, "this mesh has run already");
   WEFT_TRY(channels_given(m));
@@ -268,7 +270,7 @@ static weft_status play(mesh_state &m, weft_mesh_report *out_report) {
   const row *failed = nullptr;
   for (const row &b : m.all_rows)
     if (!b.failure.empty() && (!failed || b.failed_at < failed->failed_at)) failed = &b;
-  if (m.options.observer) tell_unended(m, failed ? failed->failed_at : now);
+  if (m.options.observer) tell_unended(m, failed ? failed->failed_at : exceeded ? now : now + rest_cycles);
   if (failed) return weft_error(WEFT_FAILED, "cycle %u: %s", failed->failed_at, failed->failure.c_str());
   if (exceeded)
     return weft_error(WEFT_FAILED, "the kernel has not ended after %llu cycles",

@@ -26,6 +26,7 @@ static void add(weft_wavelet_work &to, const weft_wavelet_work &from) {
   to.cycles += from.cycles;
   to.link_hops += from.link_hops;
   to.busy_cycles += from.busy_cycles;
+  for (int s = 0; s < WEFT_STALLS; ++s) to.stall_cycles[s] += from.stall_cycles[s];
   to.elements += from.elements;
   to.flops += from.flops;
   to.sram_bytes = std::max(to.sram_bytes, from.sram_bytes);

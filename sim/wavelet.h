@@ -17,6 +17,7 @@
 #define WEFT_SIM_WAVELET_H
 
 #include "compiler/schedule.h"
+#include "sim/mesh.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,7 +42,8 @@ typedef struct weft_wavelet_scalars {
 // What kernels did.
 typedef struct weft_wavelet_work {
   uint64_t kernels, cycles;  // one kernel begins when the one before has ended
-  uint64_t link_hops, busy_cycles, elements;
+  uint64_t link_hops, elements;
+  uint64_t busy_cycles, stall_cycles[WEFT_STALLS];  // over all cores; 0 without count_links
   double flops;         // as done: with padding, without what the op table counts for functions
   uint64_t sram_bytes;  // the most that a kernel's arrays take in a core
   uint64_t core_bytes;  // the most that a core holds: the kernel's arrays and what stays beside them for other kernels
