@@ -85,6 +85,25 @@ static void trees_take_what_they_should(void **state) {
   }
 }
 
+// In a tree of 2^n cores the core with k children takes their vectors over its ramp one after the other, and the last
+// of them begins no earlier than that child's own last but one has ended and its words have come 2^(k - 1) hops: no
+// program for this tree is quicker, and the kernel takes one cycle more at most.
+static void trees_are_as_quick_as_their_busiest_path(void **state) {
+  (void)state;
+  static const uint32_t words[] = {1, 9, 64, 128, 500};
+  for (uint32_t levels = 2; levels <= 9; ++levels)
+    for (size_t w = 0; w < COUNT(words); ++w) {
+      uint64_t begins = 1 + STAGE;
+      for (uint32_t k = 2; k <= levels; ++k) {
+        uint32_t farthest = (1u << (k - 1)) + STAGE;
+        begins += words[w] > farthest ? words[w] : farthest;
+      }
+      uint64_t bound = begins + words[w], seen = reduce_cycles(WEFT_REDUCE_TREE, 1u << levels, words[w], 0);
+      if (levels == 9 && words[w] == 128) assert_int_equal(bound, 1296);
+      assert_in_range(seen, bound, bound + 1);
+    }
+}
+
 static void rings(void **state) {
   (void)state;
   static const uint32_t sizes[][2] = {{2, 64}, {4, 256}, {8, 256}, {16, 256}, {64, 64}, {64, 256}};
@@ -175,6 +194,7 @@ int main(void) {
       cmocka_unit_test(chains_are_exact),
       cmocka_unit_test(patterns_are_near_their_formulas),
       cmocka_unit_test(trees_take_what_they_should),
+      cmocka_unit_test(trees_are_as_quick_as_their_busiest_path),
       cmocka_unit_test(rings),
       cmocka_unit_test(nothing_beats_the_bound),
       cmocka_unit_test(all_reduce_is_reduce_and_broadcast),
