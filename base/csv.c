@@ -13,7 +13,7 @@ typedef struct reader {
   weft_csv *csv;
   size_t count;  // fields so far
   size_t in_row;
-  bool ragged;  // rows may have another number of fields than the header
+  bool keeps_mistakes;
 } reader;
 
 static void keep(reader *r, const char *text, size_t length) {
@@ -79,29 +79,43 @@ static void end_line(reader *r) {
   if (r->at < r->end) ++r->at, ++r->line;
 }
 
-// Makes the row as long as the header.
-static void fit(reader *r) {
-  while (r->in_row < r->csv->columns) keep(r, "", 0);
-  for (; r->in_row > r->csv->columns; --r->in_row) --r->count;
+static weft_status fields_of_row(reader *r) {
+  for (;;) {
+    WEFT_TRY(field(r));
+    if (r->at == r->end || *r->at != ',') return NULL;
+    ++r->at;
+  }
+}
+
+// Keeps a row with a mistake: as many fields as the header, and what is wrong. A field that cannot be read ends the row
+// with its line.
+static void keep_mistake(reader *r, size_t index, const char *begin, bool readable, weft_status mistake) {
+  weft_csv *csv = r->csv;
+  csv->mistakes[index] = weft_arena_copy_text(&csv->arena, weft_status_message(mistake));
+  weft_status_free(mistake);
+  while (r->in_row < csv->columns) keep(r, "", 0);
+  for (; r->in_row > csv->columns; --r->in_row) --r->count;
+  if (readable) return;
+  r->line = csv->lines[index];
+  for (r->at = begin; !at_break(r);) ++r->at;
 }
 
 static weft_status row(reader *r, size_t index) {
   weft_csv *csv = r->csv;
   csv->lines = weft_grow(csv->lines, index + 1, sizeof *csv->lines);
-  csv->found = weft_grow(csv->found, index + 1, sizeof *csv->found);
+  csv->mistakes = weft_grow(csv->mistakes, index + 1, sizeof *csv->mistakes);
   csv->lines[index] = r->line;
+  csv->mistakes[index] = NULL;
   r->in_row = 0;
-  for (;;) {
-    WEFT_TRY(field(r));
-    if (r->at == r->end || *r->at != ',') break;
-    ++r->at;
-  }
+  const char *begin = r->at;
+  weft_status status = fields_of_row(r);
+  bool readable = !status;
   if (index == 0) csv->columns = r->in_row;
-  csv->found[index] = (uint32_t)r->in_row;
-  if (r->ragged) fit(r);
-  if (r->in_row != csv->columns)
-    return weft_error(WEFT_INVALID, "%s:%u: %zu fields where the header has %zu", csv->where, csv->lines[index],
-                      r->in_row, csv->columns);
+  if (!status && r->in_row != csv->columns)
+    status = weft_error(WEFT_INVALID, "%s:%u: %zu fields where the header has %zu", csv->where, csv->lines[index],
+                        r->in_row, csv->columns);
+  if (status && (!r->keeps_mistakes || index == 0)) return status;
+  if (status) keep_mistake(r, index, begin, readable, status);
   end_line(r);
   return NULL;
 }
@@ -118,9 +132,9 @@ static weft_status check_header(const weft_csv *csv) {
   return NULL;
 }
 
-static weft_status parse(const char *text, size_t bytes, const char *where, bool ragged, weft_csv *out_csv) {
+static weft_status parse(const char *text, size_t bytes, const char *where, bool keeps_mistakes, weft_csv *out_csv) {
   weft_csv csv = {.where = weft_copy_text(where)};
-  reader r = {.at = text, .end = text + bytes, .line = 1, .csv = &csv, .ragged = ragged};
+  reader r = {.at = text, .end = text + bytes, .line = 1, .csv = &csv, .keeps_mistakes = keeps_mistakes};
   if (bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) r.at += 3;
   weft_status status = NULL;
   size_t rows = 0;
@@ -146,10 +160,10 @@ weft_status weft_csv_parse(const char *text, size_t bytes, const char *where, we
   return parse(text, bytes, where, false, out_csv);
 }
 
-static weft_status read_file(const char *path, bool ragged, weft_csv *out_csv) {
+static weft_status read_file(const char *path, bool keeps_mistakes, weft_csv *out_csv) {
   weft_mapping file;
   WEFT_TRY(weft_mapping_open(path, &file));
-  weft_status status = parse((const char *)file.bytes, file.size, path, ragged, out_csv);
+  weft_status status = parse((const char *)file.bytes, file.size, path, keeps_mistakes, out_csv);
   weft_mapping_close(&file);
   return status;
 }
@@ -162,7 +176,7 @@ void weft_csv_finish(weft_csv *csv) {
   free(csv->where);
   free(csv->fields);
   free(csv->lines);
-  free(csv->found);
+  free(csv->mistakes);
   *csv = (weft_csv){0};
 }
 

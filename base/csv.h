@@ -17,18 +17,18 @@ extern "C" {
 #endif
 
 typedef struct weft_csv {
-  weft_arena arena;      // owns the fields
-  char *where;           // file name, for messages
-  const char **fields;   // (rows + 1) x columns; row 0 is the header
-  uint32_t *lines;       // where each row begins; [0] is the header's
-  uint32_t *found;       // fields that stood in each row; [0] is the header's
-  size_t columns, rows;  // rows without the header
+  weft_arena arena;       // owns the fields
+  char *where;            // file name, for messages
+  const char **fields;    // (rows + 1) x columns; row 0 is the header
+  uint32_t *lines;        // where each row begins; [0] is the header's
+  const char **mistakes;  // of each row, file:line and what is wrong, or NULL; weft_csv_read_rows only
+  size_t columns, rows;   // rows without the header
 } weft_csv;
 
 weft_status weft_csv_read(const char *path, weft_csv *out_csv) WEFT_CHECKED;
 weft_status weft_csv_parse(const char *text, size_t bytes, const char *where, weft_csv *out_csv) WEFT_CHECKED;
-// Likewise, but a row with other than the header's number of fields is kept: what it lacks is empty, what it has too
-// much is left out, and weft_csv_found tells.
+// Likewise, but a row with a mistake is kept as far as it can be read, with as many fields as the header, of which the
+// last ones may be empty: weft_csv_mistake says what is wrong. The next row begins in the next line.
 weft_status weft_csv_read_rows(const char *path, weft_csv *out_csv) WEFT_CHECKED;
 void weft_csv_finish(weft_csv *csv);  // takes a zeroed one
 
@@ -40,8 +40,8 @@ static inline const char *weft_csv_field(const weft_csv *csv, size_t row, size_t
 }
 static inline uint32_t weft_csv_line(const weft_csv *csv, size_t row) { return csv->lines[row + 1]; }
 
-// Fields that stood in the row.
-static inline size_t weft_csv_found(const weft_csv *csv, size_t row) { return csv->found[row + 1]; }
+// NULL, or what is wrong with the row.
+static inline const char *weft_csv_mistake(const weft_csv *csv, size_t row) { return csv->mistakes[row + 1]; }
 
 #ifdef __cplusplus
 }

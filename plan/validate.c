@@ -61,9 +61,8 @@ static bool is_utf8(const char *text) {
   return checked != NULL;
 }
 
-// A field of a row that may be too short, without spaces around it.
+// A field without spaces around it.
 static const char *field_of(weft_csv *table, size_t row, size_t column) {
-  if (column >= weft_csv_found(table, row)) return "";
   const char *text = weft_csv_field(table, row, column);
   size_t length = strlen(text += strspn(text, " \t"));
   while (length && strchr(" \t", text[length - 1])) --length;
@@ -96,8 +95,6 @@ static weft_status read_case(weft_csv *table, size_t row, const size_t *columns,
                           .verdict = WEFT_NOT_COVERED};
   weft_case *c = out_case;
   if (broken >= 0) return weft_error(WEFT_INVALID, "column %s is not UTF-8", column_names[broken]);
-  if (weft_csv_found(table, row) != table->columns)
-    return weft_error(WEFT_INVALID, "%zu fields where the header has %zu", weft_csv_found(table, row), table->columns);
   bool published = *f[EXPECTED] && strcmp(f[EXPECTED], "-") != 0;
   weft_status status = published ? weft_quantity_parse(f[EXPECTED], WEFT_COUNT_UNIT, &c->expected) : NULL;
   if (status) return weft_status_prefix(status, "expected: ");
@@ -173,12 +170,17 @@ static void run_case(weft_validation *v, size_t row, const size_t *columns, cons
                      const weft_validation_limits *limits) {
   weft_case *c = &v->cases[v->count];
   weft_status status = read_case(&v->table, row, columns, c);
+  const char *mistake = weft_csv_mistake(&v->table, row);
   if (*c->area && !is_listed(c->area, c->subject, areas)) {
     weft_status_free(status);
     return;
   }
-  if (!status) status = predict(c, &v->table.arena, limits);
-  if (status) {
+  if (!status && !mistake) status = predict(c, &v->table.arena, limits);
+  if (mistake) {
+    c->verdict = WEFT_NOT_UNDERSTOOD;
+    c->reason = mistake;
+    weft_status_free(status);
+  } else if (status) {
     c->verdict = WEFT_NOT_UNDERSTOOD;
     c->reason = weft_arena_format(&v->table.arena, "%s:%u: %s", v->table.where, c->line, weft_status_message(status));
     weft_status_free(status);
