@@ -651,9 +651,7 @@ static void end_operation(mesh_state &m, row &b, std::uint32_t where, std::uint8
 // Of an operation whose words went as a train, unless they have become words in the meantime.
 static void end_source(mesh_state &m, row &b, std::uint32_t where, std::uint8_t number, cycle t) {
   operation &o = m.operations[m.cores[where].first_operation + number];
-  if (!o.instruction || !o.driven || o.sink || ceil_256(o.free_at) + o.count != t) return;
-  source_done(m, b, where, o);
-  end_operation(m, b, where, number, t);
+  if (source_done(m, b, where, o, t)) end_operation(m, b, where, number, t);
 }
 
 // The lane of a colour has room again.
@@ -671,7 +669,7 @@ static void retry(mesh_state &m, row &b, std::uint32_t where, std::uint32_t slot
       o.waited_send += t * 256ull - o.free_at;
       o.free_at = t * 256ull;
     }
-    advance(m, b, where, number);
+    if (!begin_train(m, b, where, number, o)) advance(m, b, where, number);
   }
   if (c.state != doing::operating || (c.threads & 1) || c.pc >= c.end) return;
   const weft_instruction &i = program_of(m, c).code[c.pc];

@@ -15,15 +15,6 @@ void schedule(mesh_state &m, row &b, cycle when, event e) {
   if (when < b.next) b.next = when;
 }
 
-gate gate_at(const ring &lane, cycle t) {
-  gate g = unpacked(lane.gate);
-  if (t < g.since) {
-    g.from = g.from_before;
-    g.closed = closing::by_control;
-  }
-  return g;
-}
-
 // From the core's side the switch counts at the cycle at which the word sets out.
 bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when) {
   gate g = unpacked(lane.gate);
@@ -234,6 +225,7 @@ static void pass_on(mesh_state &m, row &b, ring &lane, std::uint32_t router, std
   ++lane.head;
   if (watched(m, router)) tell_hops(m, router, slot, to, bits, control, since, t);
   if (control) {
+    lane.control &= ~(1ull << ((lane.head - 1) & (m.ring_size - 1)));
     bits = after_router(bits, &moves);
     ++b.sum.control_hops;
   }

@@ -107,6 +107,16 @@ inline gate unpacked(std::uint64_t bits) {
           static_cast<std::uint8_t>(bits >> 24),  static_cast<cycle>(bits >> 32)};
 }
 
+// What a lane lets in in cycle t.
+inline gate gate_at(const ring &lane, cycle t) {
+  gate g = unpacked(lane.gate);
+  if (t < g.since) {
+    g.from = g.from_before;
+    g.closed = closing::by_control;
+  }
+  return g;
+}
+
 // An operation under way that takes or gives wavelets. Number 0 of a core is its own, 1 + m that of microthread m. What
 // every word touches comes first and fills one cache line.
 struct alignas(64) operation {
@@ -392,17 +402,16 @@ constexpr std::uint8_t opposite[WEFT_PORTS] = {WEFT_SOUTH, WEFT_WEST, WEFT_NORTH
 // A word from the core (or a channel) into a lane; the caller has asked for room.
 void enter(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, std::uint32_t bits, cycle ready,
            bool control);
-gate gate_at(const ring &lane, cycle t);  // what it lets in in cycle t
 bool may_enter(mesh_state &m, ring &lane, std::uint8_t from, cycle when);
 // The word that entered last, from the core, ends a send that advances the router's switch; it may leave from `ready`
 // on.
 void advance_switch(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, cycle ready);
 
 // mesh_train.cpp
-// The core's operation `number` has begun to send from memory; true: its words go as a train.
+// The core's operation `number` sends from memory, and may do so now; true: its words go as a train from here on.
 bool begin_train(mesh_state &m, row &b, std::uint32_t router, std::uint8_t number, operation &o);
-// The source has sent its last word.
-void source_done(mesh_state &m, row &b, std::uint32_t router, operation &o);
+// Has this source of a train sent its last word before cycle t? Then it is brought up to date.
+bool source_done(mesh_state &m, row &b, std::uint32_t router, operation &o, cycle t);
 // The core wants to put words of its own into a lane: a train from elsewhere that is still coming becomes words.
 void make_way(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot);
 // Before a router moves words in cycle t: announced trains flow if they can; those in the way of others become words.

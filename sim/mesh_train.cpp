@@ -303,7 +303,7 @@ static bool has_rivals(mesh_state &m, std::uint32_t router, std::uint32_t slot, 
 
 // Empty, and open for what comes by port `from`.
 static bool is_free(const ring &lane, std::uint8_t from, cycle t) {
-  gate g = gate_at(lane, t);
+  gate g = from == WEFT_RAMP ? unpacked(lane.gate) : gate_at(lane, t);  // as may_enter, and as a neighbour asks
   return lane.route != 0 && g.from == from && g.closed == closing::open && !g.train && lane.head == lane.tail;
 }
 
@@ -407,40 +407,43 @@ bool expects_trains(const mesh_state &m, std::uint32_t router) {
 // ---- the core's side ----
 
 bool begin_train(mesh_state &m, row &b, std::uint32_t router, std::uint8_t number, operation &o) {
+  std::uint32_t count = o.count - o.element;
   if (m.trains.empty() || o.how != operation::quick::move || o.sink || !o.lane || o.step != 256) return false;
-  if (o.fold_left && o.count > o.fold_left) return false;
+  if (count < shortest_train || !is_free(*o.lane, WEFT_RAMP, b.now)) return false;
+  if (o.fold_left && count > o.fold_left) return false;
   if (o.instruction->to.advance) return false;  // the switch moves in the cycle of the last word
-  if (o.count < shortest_train || !is_free(*o.lane, WEFT_RAMP, b.now)) return false;
   if (sends_besides(m, m.cores[router], o, o.out_slot)) return false;
-  payload *data = new_payload(o.count);
+  payload *data = new_payload(count);
   std::uint32_t *to = data->words();
   const std::uint32_t *from = o.from;
   if (from && o.from_stride == 1) {
-    std::copy(from, from + o.count, to);
+    std::copy(from, from + count, to);
   } else {
-    for (std::uint32_t k = 0; k < o.count; ++k, from += from ? o.from_stride : 0) to[k] = from ? *from : 0;
+    for (std::uint32_t k = 0; k < count; ++k, from += from ? o.from_stride : 0) to[k] = from ? *from : 0;
   }
-  cycle first = static_cast<cycle>((o.free_at + 255) / 256);
   train n = {};
   n.data = data;
   n.delay = m.ramp;
-  n.ready = first + m.ramp;
-  n.count = o.count;
+  n.ready = static_cast<cycle>((o.free_at + 255) / 256) + m.ramp;
+  n.count = count;
   n.feeder = WEFT_RAMP;
   n.through = nobody;
   n.source = number;
   announce(m, b, router, o.out_slot, n);
   drop(data);
   o.driven = o.feeding = true;
-  schedule(m, b, first + o.count, {router, what::source_ends, number});
+  schedule(m, b, n.ready - m.ramp + count, {router, what::source_ends, number});
   return true;
 }
 
-void source_done(mesh_state &m, row &b, std::uint32_t router, operation &o) {
-  if (o.feeding) end_feed(m, b, router, o.out_slot, o.count);
-  o.element = o.count;
-  o.free_at += o.count * 256ull;
+bool source_done(mesh_state &m, row &b, std::uint32_t router, operation &o, cycle t) {
+  std::uint32_t count = o.count - o.element;
+  if (!o.instruction || !o.driven || o.sink || (o.free_at + 255) / 256 + count != t) return false;
+  if (o.feeding) end_feed(m, b, router, o.out_slot, count);
+  next_elements(o, count);
+  o.free_at += count * 256ull;
   o.driven = o.feeding = false;
+  return true;
 }
 
 void make_way(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot) {
