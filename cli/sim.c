@@ -76,6 +76,7 @@ static weft_status run(int argc, const char **argv) {
   char *level = NULL;
   double tokens = 0;
   int json = 0;
+  int threads = 1;
   weft_cli_sim_wavelet_options wavelet = {.decode = -1, .prompt = -1};
   struct poptOption table[] = {
       {"trace", 't', POPT_ARG_STRING, &observe.trace, 0,
@@ -87,6 +88,7 @@ static weft_status run(int argc, const char **argv) {
        "wavelet level, schedule of mode decode: tokens to decode one after the other (default 1)", "N"},
       {"prompt", 0, POPT_ARG_LONGLONG, &wavelet.prompt, 0,
        "likewise: tokens in the KV cache before (default: so many that the last one fills it)", "N"},
+      {"threads", 0, POPT_ARG_INT, &threads, 0, "wavelet level: 1 or 2, with the same result (default 1)", "N"},
       {"json", 'j', POPT_ARG_NONE, &json, 0, "for programs", NULL},
       WEFT_CLI_OBSERVE_OPTIONS(observe),
       POPT_TABLEEND};
@@ -100,6 +102,9 @@ static weft_status run(int argc, const char **argv) {
                               .positional_max = 1};
   weft_status status = weft_cli_parse(&options, argc, argv);
   wavelet.json = json != 0;
+  wavelet.threads = (uint32_t)threads;
+  if (!status && (threads < 1 || threads > 2))
+    status = weft_error(WEFT_INVALID, "--threads %d: expected 1 or 2", threads);
   if (!status && !options.helped) status = choose(options.positional[0], level, &observe, tokens, &wavelet);
   weft_cli_finish(&options);
   weft_cli_observe_finish(&observe);

@@ -13,6 +13,7 @@
 typedef struct execution {
   const weft_schedule *schedule;
   weft_cli_observe *observe;
+  uint32_t threads;
   const char *phase;  // "prefill, " or ""
   float **values;     // by tensor
   int32_t *ids, *targets;
@@ -171,6 +172,7 @@ static weft_status execute(execution *e, uint64_t position, bool entered, bool c
   const weft_mesh *mesh = &e->schedule->machine->mesh;
   weft_mesh_options options = weft_mesh_options_default();
   WEFT_TRY(weft_cli_observe_open(e->observe, mesh->columns, mesh->rows, &options));
+  options.threads = e->threads;
   options.count_links = true;  // for busy_pct, too
   weft_wavelet_watch watch = {.options = &options, .context = e, .ended = kernel_ended};
   weft_wavelet_set_watch(e->wavelet, &watch);
@@ -234,7 +236,7 @@ static weft_status prefill_and_decode(const request *r, execution *e, const weft
   }
   weft_schedule *schedule = NULL;
   WEFT_TRY(compile_prefill(e->schedule, r->prompt, &schedule));
-  execution first = {.schedule = schedule, .observe = e->observe, .phase = "prefill, "};
+  execution first = {.schedule = schedule, .observe = e->observe, .threads = e->threads, .phase = "prefill, "};
   weft_wavelet_store first_store = {&first, values_of};
   begin(&first);
   weft_status status = weft_wavelet_create(schedule, &first_store, NULL, &first.wavelet);
@@ -284,7 +286,7 @@ weft_status weft_cli_sim_wavelet(const weft_schedule *schedule, weft_cli_observe
                                  const weft_cli_sim_wavelet_options *options) {
   request r = {.options = options};
   WEFT_TRY(count_tokens(&r, schedule));
-  execution e = {.schedule = schedule, .observe = observe, .phase = ""};
+  execution e = {.schedule = schedule, .observe = observe, .threads = options->threads, .phase = ""};
   begin(&e);
   weft_status status = run_all(&r, &e);
   finish(&e);

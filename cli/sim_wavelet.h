@@ -11,6 +11,7 @@
 typedef struct weft_cli_sim_wavelet_options {
   long long decode;  // tokens decoded; below 0: 1
   long long prompt;  // tokens in the KV cache before; below 0: what leaves room for `decode` at the cache's end
+  uint32_t threads;  // 1 or 2; the same bytes. One where options of observing look at every cycle
   bool json;
 } weft_cli_sim_wavelet_options;
 

@@ -12,6 +12,7 @@
 #include "models/checkpoint.h"
 #include "runtime/session.h"
 #include "runtime/store.h"
+#include "sim/mesh.h"
 #include "sim/wavelet.h"
 
 // The promise: outputs as ref's within this of each tensor's largest value, in f32.
@@ -169,6 +170,36 @@ static void test_other_prefills(void **state) {
   check_prefill("tiny-gpt2-untied", "mesh:7x3 sram:128KiB clock:850MHz");
   check_prefill("tiny-qwen2", "mesh:1x5 sram:256KiB clock:850MHz");
   check_prefill("tiny-gptj", "mesh:1x1 sram:256KiB clock:850MHz");
+}
+
+// The same bytes and cycles for one and two threads.
+static void test_threads(void **state) {
+  (void)state;
+  golden g = open_golden("tiny-gptj", "mesh:6x7 sram:48KiB clock:850MHz");
+  weft_run run = run_of(&g, WEFT_TRAIN);
+  weft_schedule *schedule = compile(&g, run);
+  weft_store *stores[2] = {open_store(&g), open_store(&g)};
+  weft_wavelet_outcome outcomes[2];
+  memset(outcomes, 0, sizeof outcomes);
+  for (uint32_t i = 0; i < 2; ++i) {
+    weft_mesh_options options = weft_mesh_options_default();
+    options.threads = i + 1;
+    weft_wavelet *wavelet = NULL;
+    require(weft_wavelet_create(schedule, &(weft_wavelet_store){stores[i], values_of}, NULL, &wavelet));
+    weft_wavelet_set_watch(wavelet, &(weft_wavelet_watch){.options = &options});
+    weft_wavelet_feed feed = {.ids = g.ids, .targets = g.targets, .clip_norm = 1};
+    feed.scalars = (weft_wavelet_scalars){.learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.95f, .step = 2};
+    require(weft_wavelet_run(wavelet, &feed, &outcomes[i]));
+    weft_wavelet_destroy(wavelet);
+  }
+  assert_memory_equal(&outcomes[0], &outcomes[1], sizeof outcomes[0]);
+  for (uint32_t p = 0; p < weft_network_parameter_tensors(&g.network); ++p) {
+    weft_view view = weft_store_parameter(stores[0], p);
+    assert_memory_equal(view.data, weft_store_parameter(stores[1], p).data, view.rows * view.columns * sizeof(float));
+  }
+  for (int i = 0; i < 2; ++i) weft_store_destroy(stores[i]);
+  weft_schedule_destroy(schedule);
+  close_golden(&g);
 }
 
 // ---- activations and weights of 16 bits, against ref in f32: the norm of the difference over ref's, as in
@@ -619,7 +650,7 @@ int main(void) {
                                      cmocka_unit_test(test_narrow_formats), cmocka_unit_test(test_llama_training),
                                      cmocka_unit_test(test_gpt2_training),  cmocka_unit_test(test_narrow_training),
                                      cmocka_unit_test(test_decoding),       cmocka_unit_test(test_pieces),
-                                     cmocka_unit_test(test_other_prefills), cmocka_unit_test(test_refusals),
-                                     cmocka_unit_test(test_other_ways)};
+                                     cmocka_unit_test(test_threads),        cmocka_unit_test(test_other_prefills),
+                                     cmocka_unit_test(test_refusals),       cmocka_unit_test(test_other_ways)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
