@@ -26,7 +26,7 @@
 #include "compiler/kernels/products.h"
 #include "plan/predict_mesh.h"
 
-enum { SUMMA_SETUP = 302, CANNON_UPKEEP = 3, HOST_CALLS = 1415, OPERATION_HOPS = 16 };
+enum { SUMMA_SETUP = 302, CANNON_UPKEEP = 3, HOST_CALLS = 1415, OPERATION_HOPS = 8 };
 enum { SMALL_OPERATIONS = 1000000, SMALL_SIDE = 4, LARGE_SIDE = 20, SIDE_STEP = 2, SIDES = 3 };
 
 // Weights all alike and none of them zero; the words of the streams hold an index each, and the last one the end.

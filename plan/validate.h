@@ -42,7 +42,7 @@ typedef enum weft_method {
 const char *weft_method_name(weft_method method);  // "formula", "simulated", "executed", "continued"
 
 // How much of this computer one case may take. What a case would take is estimated before it is executed, in hops: a
-// wavelet leaving a router, or the sixteenth part of a vector operation. The same limits give the same predictions on
+// wavelet leaving a router, or the eighth part of a vector operation. The same limits give the same predictions on
 // every computer.
 typedef struct weft_validation_limits {
   double most_hops;     // to be executed as it is; a larger one is continued from smaller ones where that is possible

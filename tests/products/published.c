@@ -14,7 +14,7 @@ static void mean_errors(void **state) {
   assert_ok(weft_data_path("plan/cases.csv", &path));
   weft_validation v;
   weft_validation_limits limits = weft_validation_limits_default();
-  limits.most_hops = 1e8;  // the others are continued
+  limits.most_hops = 5e7;  // the others are continued
   assert_ok(weft_validation_run_within(path, "core,gemm", &limits, &v));
   double core = 0, gemm = 0;
   uint32_t cores = 0, gemms = 0;
@@ -52,7 +52,7 @@ static void other_subjects(void **state) {
   close(file);
   weft_validation v;
   weft_validation_limits limits = weft_validation_limits_default();
-  limits.most_hops = 5e7;
+  limits.most_hops = 3e7;
   assert_ok(weft_validation_run_within(path, NULL, &limits, &v));
   assert_int_equal(v.count, 9);
   for (uint32_t i = 0; i < 8; ++i) {
