@@ -15,6 +15,18 @@ static std::string at_line(const weft_instruction &i) {
   return i.line ? " in line " + std::to_string(i.line) : std::string();
 }
 
+static std::string port_name(std::uint8_t port) {
+  return port < WEFT_PORTS ? weft_port_name(static_cast<weft_port>(port)) : "nowhere";
+}
+
+// What keeps a core from sending: no room, or a switch that does not take from the ramp.
+static std::string why_not_sent(mesh_state &m, std::uint32_t where, std::uint32_t colour) {
+  gate g = unpacked(m.lane(m.index(where, m.slot_of[colour])).gate);
+  if (g.from == WEFT_RAMP || g.from >= WEFT_PORTS) return " for room to send colour " + std::to_string(colour);
+  return " to send colour " + std::to_string(colour) + ", which its router takes from the " + port_name(g.from) +
+         " at switch position " + std::to_string(g.position);
+}
+
 static std::string why_waits(mesh_state &m, std::uint32_t where, const operation &o) {
   const weft_instruction &i = *o.instruction;
   std::string text = std::string(weft_instruction_name(i.kind)) + at_line(i) + " has done " +
@@ -24,7 +36,7 @@ static std::string why_waits(mesh_state &m, std::uint32_t where, const operation
     ring &sink = m.sink(m.index(where, m.slot_of[r->index]));
     if (sink.head == sink.tail) return text + " for a wavelet of colour " + std::to_string(r->index);
   }
-  if (i.to.kind == WEFT_SEND) return text + " for room to send colour " + std::to_string(i.to.index);
+  if (i.to.kind == WEFT_SEND) return text + why_not_sent(m, where, i.to.index);
   return text;
 }
 
@@ -42,9 +54,8 @@ static std::string stuck_lane(mesh_state &m, std::uint32_t router, std::uint32_t
   std::string text = "router " + place(m, router) + " holds " + std::to_string(lane.tail - lane.head) +
                      " wavelets of colour " + std::to_string(m.colour_of[slot]);
   if (lane.route == 0) return text + ", which it has no route for";
-  return text + " (switch position " + std::to_string(g.position) + ": from " +
-         (g.from < WEFT_PORTS ? weft_port_name(static_cast<weft_port>(g.from)) : "nowhere") + " to " + ports(lane.to) +
-         ")";
+  return text + " (switch position " + std::to_string(g.position) + ": from " + port_name(g.from) + " to " +
+         ports(lane.to) + ")";
 }
 
 weft_status explain_deadlock(mesh_state &m, cycle t) {
@@ -70,7 +81,7 @@ weft_status explain_deadlock(mesh_state &m, cycle t) {
     }
     if (c.threads == 0 && c.state == doing::operating && c.pc < c.end)
       say("core " + place(m, where) + ", program " + p.name + ": " + weft_instruction_name(p.code[c.pc].kind) +
-          at_line(p.code[c.pc]) + " waits for room to send a control wavelet");
+          at_line(p.code[c.pc]) + " waits with a control wavelet" + why_not_sent(m, where, p.code[c.pc].to.index));
   }
   for (std::uint32_t router = 0; router < m.routers; ++router)
     for (std::uint32_t left = m.occupied[router]; left != 0; left &= left - 1)

@@ -373,6 +373,23 @@ static void a_deadlock_is_explained(void **state) {
   close_rig(&r);
 }
 
+// Behind a send that advances the switch the core can send no more; the explanation says where the switch stands.
+static void a_send_behind_an_advance_is_explained(void **state) {
+  (void)state;
+  weft_kernel *k = star(false, 3, 4, NULL);
+  uint32_t near = 1;
+  weft_emit1(k, near, WEFT_DO_MOVE, 4, weft_send(RED, WEFT_F32), weft_all(k, near, 0));
+  rig r;
+  open_rig(&r, k, 1);
+  weft_status status = weft_mesh_run(r.mesh, &r.report);
+  assert_int_equal(weft_status_code(status), WEFT_FAILED);
+  if (!strstr(weft_status_message(status),
+              "to send colour 3, which its router takes from the east at switch position 1"))
+    fail_msg("%s", weft_status_message(status));
+  weft_status_free(status);
+  close_rig(&r);
+}
+
 // A receiver that is twice as slow: cycles follow it, nothing is lost, links wait.
 static void a_slow_reader_holds_the_sender(void **state) {
   (void)state;
@@ -392,11 +409,12 @@ static void a_slow_reader_holds_the_sender(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(broadcasts_take_what_is_published), cmocka_unit_test(chains_take_what_is_published),
-      cmocka_unit_test(switches_let_the_next_one_in),      cmocka_unit_test(wavelets_start_tasks),
-      cmocka_unit_test(channels_carry_words_through),      cmocka_unit_test(a_deadlock_is_explained),
-      cmocka_unit_test(a_slow_reader_holds_the_sender),    cmocka_unit_test(a_send_advances_its_own_switch),
-      cmocka_unit_test(late_cores_hold_those_behind),      cmocka_unit_test(an_advance_turns_round_words_to_come),
+      cmocka_unit_test(broadcasts_take_what_is_published),     cmocka_unit_test(chains_take_what_is_published),
+      cmocka_unit_test(switches_let_the_next_one_in),          cmocka_unit_test(wavelets_start_tasks),
+      cmocka_unit_test(channels_carry_words_through),          cmocka_unit_test(a_deadlock_is_explained),
+      cmocka_unit_test(a_slow_reader_holds_the_sender),        cmocka_unit_test(a_send_advances_its_own_switch),
+      cmocka_unit_test(a_send_behind_an_advance_is_explained), cmocka_unit_test(late_cores_hold_those_behind),
+      cmocka_unit_test(an_advance_turns_round_words_to_come),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
