@@ -97,6 +97,23 @@ void weft_activity_values(const weft_activity *activity, weft_activity_metric me
   for (size_t c = 0; c < cores; ++c) out_values[c] = (float)value_of(activity, c, metric);
 }
 
+// What all phases together did.
+static weft_activity *sum_of(const weft_activity *const *phases, uint32_t phase_count) {
+  weft_activity *sum = weft_activity_create("all phases", phases[0]->columns, phases[0]->rows, 0);
+  size_t cores = (size_t)sum->columns * sum->rows;
+  for (uint32_t p = 0; p < phase_count; ++p) {
+    sum->cycles += phases[p]->cycles;
+    for (size_t c = 0; c < cores; ++c) {
+      const weft_core_activity *from = &phases[p]->cores[c];
+      weft_core_activity *to = &sum->cores[c];
+      to->busy += from->busy, to->receive += from->receive, to->send += from->send;
+      to->microthread += from->microthread, to->idle += from->idle;
+      for (int port = 0; port < WEFT_ACTIVITY_LINKS; ++port) sum->links[c][port] += phases[p]->links[c][port];
+    }
+  }
+  return sum;
+}
+
 weft_status weft_activity_draw(const weft_activity *const *phases, uint32_t phase_count, const char *title,
                                weft_activity_metric metric, double high, const char *path) {
   assert(phase_count > 0);
@@ -109,15 +126,19 @@ weft_status weft_activity_draw(const weft_activity *const *phases, uint32_t phas
                         path, first->name, first->columns, first->rows, phases[p]->name, phases[p]->columns,
                         phases[p]->rows);
   size_t cores = (size_t)first->columns * first->rows;
+  // More than one phase: all together come first.
+  uint32_t extra = phase_count > 1, panel_count = phase_count + extra;
   void *memory = NULL;
-  WEFT_TRY(weft_allocate_large(cores * phase_count * sizeof(float), "a heat map's values", &memory));
+  WEFT_TRY(weft_allocate_large(cores * panel_count * sizeof(float), "a heat map's values", &memory));
   float *values = memory;
-  weft_heatmap_panel *panels = weft_allocate_array(phase_count, sizeof *panels);
-  for (uint32_t p = 0; p < phase_count; ++p) {
-    weft_activity_values(phases[p], metric, values + p * cores);
-    panels[p] = (weft_heatmap_panel){phases[p]->name, values + p * cores};
+  weft_heatmap_panel *panels = weft_allocate_array(panel_count, sizeof *panels);
+  weft_activity *all = extra ? sum_of(phases, phase_count) : NULL;
+  for (uint32_t p = 0; p < panel_count; ++p) {
+    const weft_activity *phase = p < extra ? all : phases[p - extra];
+    weft_activity_values(phase, metric, values + p * cores);
+    panels[p] = (weft_heatmap_panel){phase->name, values + p * cores};
   }
-  if (high <= 0) high = metric < WEFT_METRIC_LINKS ? 100 : weft_heatmap_nice_high(panels, phase_count, cores);
+  if (high <= 0) high = metric < WEFT_METRIC_LINKS ? 100 : weft_heatmap_nice_high(panels, panel_count, cores);
   char *text = weft_format("%s: %s", title, weft_metric_title(metric));
   weft_heatmap map = {.title = text,
                       .unit = weft_metric_unit(metric),
@@ -125,10 +146,11 @@ weft_status weft_activity_draw(const weft_activity *const *phases, uint32_t phas
                       .rows = first->rows,
                       .high = high,
                       .panels = panels,
-                      .panel_count = phase_count};
+                      .panel_count = panel_count};
   weft_status status = weft_heatmap_write(&map, path);
   free(text);
   free(panels);
+  weft_activity_destroy(all);
   weft_free_large(memory);
   return status;
 }

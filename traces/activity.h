@@ -58,8 +58,9 @@ weft_status weft_metric_parse(const char *text, weft_activity_metric *out_metric
 // One value per core. Links that would leave the mesh, where nothing went, are not-a-number. Phases of 0 cycles are 0.
 void weft_activity_values(const weft_activity *activity, weft_activity_metric metric, float *out_values);
 
-// Draws the phases, all of one size, with one scale (0 to the next round number; percentages to 100) into PATH;
-// `high`: of the scale, 0 chooses. WEFT_INVALID as weft_heatmap_write, or sizes differ.
+// Draws the phases, and all of them together where there are several, all of one size, with one scale (0 to the next
+// round number; percentages to 100) into PATH; `high`: of the scale, 0 chooses. WEFT_INVALID as weft_heatmap_write, or
+// sizes differ.
 weft_status weft_activity_draw(const weft_activity *const *phases, uint32_t phase_count, const char *title,
                                weft_activity_metric metric, double high, const char *path) WEFT_CHECKED;
 

@@ -352,6 +352,26 @@ static void top_links(void **state) {
   refused(weft_metric_parse("esat", &metric), WEFT_INVALID, "nearest is east");
   must(weft_metric_parse("west", &metric));
   assert_int_equal(metric, WEFT_METRIC_WEST);
+  // Two phases are three panels: core (2, 1) was busy for as great a part of both together as of each.
+  char *path = scratch("phases.svg");
+  must(weft_activity_draw(phases, 2, "t", WEFT_METRIC_BUSY, 0, path));
+  weft_mapping file = {0};
+  must(weft_mapping_open(path, &file));
+  text = weft_format("%.*s", (int)file.size, (const char *)file.bytes);
+  assert_int_equal(check_xml(text, "<g class=\"panel\""), 3);
+  assert_non_null(strstr(text, ">all phases<"));
+  char *tooltip = weft_format("(2, 1): %.6g %%", (double)(float)(100.0 * 1000000 / (double)activity->cycles));
+  const char *at = text;
+  for (int panel = 0; panel < 3; ++panel) {
+    at = strstr(at, tooltip);
+    assert_non_null(at);
+    ++at;
+  }
+  free(tooltip);
+  free(text);
+  weft_mapping_close(&file);
+  unlink(path);
+  free(path);
   weft_activity *other = weft_activity_create("small", 2, 2, 9);
   phases[1] = other;
   refused(weft_activity_draw(phases, 2, "t", WEFT_METRIC_BUSY, 0, "/nowhere/a.png"), WEFT_INVALID, "2 x 2");
