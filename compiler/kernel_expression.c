@@ -264,7 +264,7 @@ static weft_status word(weft_parser *parser, const weft_token *token, weft_node 
   bool coordinate = weft_token_is(token, "x") || weft_token_is(token, "y");
   if (!coordinate || !parser->starting) WEFT_TRY(program_name(parser, token, name, out_node));
   if (*out_node) return NULL;
-  const weft_text_constant *constant = weft_text_constant_find(parser, token);
+  const weft_text_constant *constant = coordinate && parser->choosing ? NULL : weft_text_constant_find(parser, token);
   if (constant && constant->is_type)
     return weft_text_error(parser, token, "\"%.*s\" is a type, of line %u", (int)token->length, token->begin,
                            constant->name->line);
@@ -362,30 +362,94 @@ static weft_status truth(weft_parser *parser, const weft_token *token, const wef
   return NULL;
 }
 
-// `and`, `or`, `not` are for constants alone; comparisons bind tighter.
+enum { AND = WEFT_SIGN2('&', '&'), OR = WEFT_SIGN2('|', '|'), NOT = '!' };  // of nodes; in texts they are words
+
+// What `and`, `or` and `not` make of x and y is left to weft_text_at; else they are for constants alone.
+static weft_status combine_truths(weft_parser *parser, const weft_token *token, uint32_t sign, weft_node *left,
+                                  weft_node *right, weft_node **out_node) {
+  bool a = false, b = false;
+  bool later = parser->choosing && !(is_constant(left) && (!right || is_constant(right)));
+  if (!later) WEFT_TRY(truth(parser, token, left, &a));
+  if (!later && right) WEFT_TRY(truth(parser, token, right, &b));
+  *out_node = make(parser, later ? WEFT_NODE_BINARY : WEFT_NODE_WHOLE, token);
+  (*out_node)->sign = sign;
+  (*out_node)->a = left;
+  (*out_node)->b = right;
+  (*out_node)->whole = sign == NOT ? !a : sign == OR ? a || b : a && b;
+  return NULL;
+}
+
+// Comparisons bind tighter than `not`, that tighter than `and`, and `or` least.
 static weft_status logic(weft_parser *parser, int level, weft_node **out_node) {
   const weft_token *token = weft_peek(parser);
-  bool left = false, right = false;
   if (level == 2 && weft_accept_word(parser, "not")) {
+    weft_node *inner = NULL;
     WEFT_TRY(deeper(parser));
-    WEFT_TRY(logic(parser, 2, out_node));
+    WEFT_TRY(logic(parser, 2, &inner));
     --parser->depth;
-    WEFT_TRY(truth(parser, token, *out_node, &left));
-    *out_node = make(parser, WEFT_NODE_WHOLE, token);
-    (*out_node)->whole = !left;
-    return NULL;
+    return combine_truths(parser, token, NOT, inner, NULL, out_node);
   }
   if (level == 2) return binary(parser, COMPARISONS, out_node);
   WEFT_TRY(logic(parser, level + 1, out_node));
   while (token = weft_peek(parser), weft_accept_word(parser, level == 0 ? "or" : "and")) {
     weft_node *other = NULL;
-    WEFT_TRY(truth(parser, token, *out_node, &left));
     WEFT_TRY(logic(parser, level + 1, &other));
-    WEFT_TRY(truth(parser, token, other, &right));
-    *out_node = make(parser, WEFT_NODE_WHOLE, token);
-    (*out_node)->whole = level == 0 ? left || right : left && right;
+    WEFT_TRY(combine_truths(parser, token, level == 0 ? OR : AND, *out_node, other, out_node));
   }
   return NULL;
+}
+
+// ---- of x and y ----
+
+static weft_status value_at(weft_parser *parser, const weft_node *n, int64_t x, int64_t y, weft_node *out) {
+  weft_node a = {0}, b = {0};
+  *out = *n;
+  if (n->kind == WEFT_NODE_WHOLE || n->kind == WEFT_NODE_REAL) return NULL;
+  if (n->kind == WEFT_NODE_X || n->kind == WEFT_NODE_Y) {
+    out->whole = n->kind == WEFT_NODE_X ? x : y;
+    out->kind = WEFT_NODE_WHOLE;
+    return NULL;
+  }
+  if (n->kind == WEFT_NODE_TYPED || n->kind == WEFT_NODE_OPERAND)
+    return weft_text_error(parser, n->token, "expected constants, x and y");
+  if (n->a) WEFT_TRY(value_at(parser, n->a, x, y, &a));
+  if (n->b) WEFT_TRY(value_at(parser, n->b, x, y, &b));
+  if (n->kind == WEFT_NODE_NEGATE) {
+    const weft_node zero = {.kind = WEFT_NODE_WHOLE, .token = n->token};
+    *out = (weft_node){.token = n->token, .sign = '-', .a = (weft_node *)(uintptr_t)&zero, .b = &a};
+    return fold(parser, out);
+  }
+  out->a = &a;
+  out->b = n->b ? &b : NULL;
+  if (n->kind == WEFT_NODE_CALL)
+    return n->a && fold_call(out)
+               ? NULL
+               : weft_text_error(parser, n->token, "%s is not for constants", weft_token_text(parser, n->token));
+  if (n->sign != AND && n->sign != OR && n->sign != NOT) return fold(parser, out);
+  bool left = value_of(&a) != 0, right = n->b && value_of(&b) != 0;
+  out->kind = WEFT_NODE_WHOLE;
+  out->whole = n->sign == NOT ? !left : n->sign == OR ? left || right : left && right;
+  return NULL;
+}
+
+weft_status weft_text_condition(weft_parser *parser, weft_node **out_node) {
+  parser->choosing = true;
+  weft_status status = weft_text_expression(parser, out_node);
+  parser->choosing = false;
+  return status;
+}
+
+weft_status weft_text_holds(weft_parser *parser, const weft_node *condition, uint32_t x, uint32_t y, bool *out_holds) {
+  weft_node value;
+  WEFT_TRY(value_at(parser, condition, x, y, &value));
+  if (value.kind != WEFT_NODE_WHOLE)
+    return weft_text_error(parser, condition->token, "where needs a condition of constants, x and y");
+  *out_holds = value.whole != 0;
+  return NULL;
+}
+
+bool weft_text_uses(const weft_node *node, weft_node_kind kind) {
+  return node && (node->kind == kind || weft_text_uses(node->a, kind) || weft_text_uses(node->b, kind));
 }
 
 weft_status weft_text_expression(weft_parser *parser, weft_node **out_node) {

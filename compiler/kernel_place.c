@@ -75,53 +75,46 @@ static uint32_t find_runs(bool *members, uint32_t side, run *runs) {
 
 typedef struct choice {
   weft_parser *parser;
-  uint32_t at, known;  // the condition's first token; constants without x and y
-  bool *members;       // of a row, then of the rows that are alike
-  run *runs;           // of a row, then of the rows that are alike
-  run *kept;           // of all different rows, one after the other
-  uint32_t *first;     // row's runs in `kept`
-  uint32_t *count;     // and how many
+  const weft_node *condition;
+  bool by_row;      // y is asked for: else all rows are alike
+  bool *members;    // of a row, then of the rows that are alike
+  run *runs;        // of a row, then of the rows that are alike
+  run *kept;        // of all different rows, one after the other
+  uint32_t *first;  // row's runs in `kept`
+  uint32_t *count;  // and how many
   uint32_t kept_count;
   weft_block *blocks;
   uint32_t block_count;
 } choice;
 
-// Whether the condition holds at (x, y). The parser stands behind it afterwards.
-static weft_status holds_at(choice *c, weft_parser *own, uint32_t x, uint32_t y, bool *out_holds) {
-  weft_node *n = NULL;
-  own->at = c->at;
-  own->depth = c->parser->depth;
-  own->constants[c->known].whole = x;
-  own->constants[c->known + 1].whole = y;
-  WEFT_TRY(weft_text_expression(own, &n));
-  if (n->kind != WEFT_NODE_WHOLE)
-    return weft_text_error(own, &own->tokens[c->at], "where needs a condition of constants, x and y");
-  *out_holds = n->whole != 0;
-  return NULL;
-}
-
-// Evaluates one row, and keeps its runs unless an earlier row has the same.
-static weft_status choose_in_row(choice *c, const weft_block *b, uint32_t y) {
-  weft_parser own = *c->parser;
-  weft_arena_init(&own.arena);  // a row's expressions go with the row
-  weft_status status = NULL;
-  memset(c->members, 0, b->x_end);
-  for (uint64_t x = b->x; x < b->x_end && !status; x += b->step_x)
-    status = holds_at(c, &own, (uint32_t)x, y, &c->members[x]);
-  c->parser->at = own.at;
-  weft_arena_finish(&own.arena);
-  if (status) return status;
+// Keeps the row's runs unless an earlier row has the same.
+static void keep_row(choice *c, const weft_block *b, uint32_t y) {
   uint32_t count = find_runs(c->members, b->x_end, c->runs);
   c->count[y] = count;
   for (uint64_t other = b->y; other < y; other += b->step_y)
     if (c->count[other] == count && memcmp(&c->kept[c->first[other]], c->runs, count * sizeof *c->runs) == 0) {
       c->first[y] = c->first[other];
-      return NULL;
+      return;
     }
   c->kept = weft_grow(c->kept, c->kept_count + count + 1, sizeof *c->kept);
   memcpy(&c->kept[c->kept_count], c->runs, count * sizeof *c->runs);
   c->first[y] = c->kept_count;
   c->kept_count += count;
+}
+
+static weft_status choose_in_row(choice *c, const weft_block *b, uint32_t y) {
+  if (!c->by_row && y > b->y) {
+    c->count[y] = c->count[b->y];
+    c->first[y] = c->first[b->y];
+    return NULL;
+  }
+  bool by_column = weft_text_uses(c->condition, WEFT_NODE_X), all = false;
+  memset(c->members, 0, b->x_end);
+  for (uint64_t x = b->x; x < b->x_end; x += b->step_x) {
+    if (by_column || x == b->x) WEFT_TRY(weft_text_holds(c->parser, c->condition, (uint32_t)x, y, &all));
+    c->members[x] = all;
+  }
+  keep_row(c, b, y);
   return NULL;
 }
 
@@ -153,21 +146,16 @@ static weft_status choose_in_block(choice *c, const weft_block *b) {
 // "where CONDITION" of x and y: the blocks become those of the cores for which it holds.
 static weft_status choose(weft_parser *parser, weft_block **blocks, uint32_t *count) {
   const weft_kernel *k = parser->kernel;
-  uint32_t side = k->columns > k->rows ? k->columns : k->rows, known = parser->constant_count;
-  choice c = {.parser = parser, .at = parser->at, .known = known};
+  uint32_t side = k->columns > k->rows ? k->columns : k->rows;
+  weft_node *condition = NULL;
+  WEFT_TRY(weft_text_condition(parser, &condition));
+  choice c = {.parser = parser, .condition = condition, .by_row = weft_text_uses(condition, WEFT_NODE_Y)};
   c.members = weft_allocate_array(side, sizeof *c.members);
   c.runs = weft_allocate_array(side, sizeof *c.runs);
   c.first = weft_allocate_array(k->rows, sizeof *c.first);
   c.count = weft_allocate_array(k->rows, sizeof *c.count);
-  weft_text_constant_push(parser, (weft_text_constant){.known = "x"});
-  weft_text_constant_push(parser, (weft_text_constant){.known = "y"});
   weft_status status = NULL;
   for (uint32_t b = 0; b < *count && !status; ++b) status = choose_in_block(&c, &(*blocks)[b]);
-  if (*count == 0) {  // nobody to ask for, but the condition must be read
-    bool ignored;
-    status = holds_at(&c, parser, 0, 0, &ignored);
-  }
-  parser->constant_count = known;
   free(c.members);
   free(c.runs);
   free(c.kept);

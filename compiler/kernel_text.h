@@ -91,6 +91,7 @@ typedef struct weft_parser {
   bool named;             // `kernel` was read
   uint32_t program;       // WEFT_NOTHING before the first
   bool starting;          // the value that a register begins with is being read
+  bool choosing;          // a condition of x and y is
   bool in_task, dropped;  // dropped: the program covers no core
   uint32_t *widths;       // of the program's arrays: columns of those with two dimensions, else 0
   weft_text_constant *constants;
@@ -138,6 +139,11 @@ weft_status weft_text_number(weft_parser *parser, const char *what, double *out_
 weft_status weft_text_f32(weft_parser *parser, const char *what, uint32_t *out_bits) WEFT_CHECKED;
 weft_status weft_text_colour(weft_parser *parser, uint32_t *out_colour) WEFT_CHECKED;
 weft_status weft_text_wavelets(weft_parser *parser, weft_operand_kind kind, weft_node *out_node) WEFT_CHECKED;
+// A condition that x and y may decide, and what it says of a core. Whether it asks for x (WEFT_NODE_X) or y at all.
+weft_status weft_text_condition(weft_parser *parser, weft_node **out_node) WEFT_CHECKED;
+weft_status weft_text_holds(weft_parser *parser, const weft_node *condition, uint32_t x, uint32_t y,
+                            bool *out_holds) WEFT_CHECKED;
+bool weft_text_uses(const weft_node *node, weft_node_kind kind);
 bool weft_text_is_function(const weft_token *name);  // sum, max, sqrt ...
 weft_text_constant *weft_text_constant_find(const weft_parser *parser, const weft_token *name);
 void weft_text_constant_push(weft_parser *parser, weft_text_constant constant);
