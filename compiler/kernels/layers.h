@@ -143,6 +143,10 @@ typedef struct weft_layer_rows {
   bool cached;
 } weft_layer_rows;
 weft_kernel *weft_layer_make_take_rows(const weft_layer_mesh *mesh, const weft_layer_rows *rows);
+// Arrays x (N, C) -> y (C, N) = its transpose, on a mesh of any proportions. A core sees all blocks of its row, keeps
+// the rows that become columns of its column of cores, and shows those to its column: about N C / Q + N C / max(P, Q)
+// elements pass each core of P columns and Q rows.
+weft_kernel *weft_layer_make_transpose(const weft_layer_mesh *mesh, uint32_t rows, uint32_t columns);
 // Arrays ids (N) i32 -> y (N, C) = scale * the table's rows that they name. Channel x: the Bc words of each row of the
 // table, in chunks of `chunk` rows until all `vocabulary` have passed, the last one filled up with zeros. All rows go
 // to all cores of the column, and each keeps what its tokens name: nobody outside has to know the ids.

@@ -252,29 +252,39 @@ gather gather_open(weft_kernel *kernel, colours *taken, axis along) {
   return line;
 }
 
-// One direction: own block out, the router opened for those behind, theirs in; the nearest one's arrives first. The
-// last core only receives, so everybody's sending ends.
-static void pass(const core *c, const gather *line, bool back, uint32_t block, uint32_t own, uint32_t all) {
+// One direction: own block out, the router opened for those behind. The last core only receives, so everybody's
+// sending ends. True: blocks come in, the nearest core's first.
+static bool send_own(const core *c, const gather *line, bool back, uint32_t block, uint32_t own) {
   core_place at = c->at[line->along];
   bool first = back ? at.last : at.first, last = back ? at.first : at.last;
-  uint32_t colour = back ? line->back : line->forward, me = c->me[line->along];
+  uint32_t colour = back ? line->back : line->forward;
   weft_dtype dtype = c->kernel->programs[c->program].arrays[own].dtype;
   if (!last) vector1(c, WEFT_DO_MOVE, fixed(block), weft_send(colour, dtype), whole(c, own));
   if (!last && !first)
     weft_emit2(c->kernel, c->program, WEFT_DO_SWITCH, 1, weft_send(colour, dtype), constant(0), constant(1));
-  if (first) return;
-  uint32_t count = c->count;
+  return !first;
+}
+
+// count = cores behind, in direction `back` or forward
+static void count_behind(const core *c, const gather *line, bool back, uint32_t count) {
+  weft_operand me = reg(c, c->me[line->along]);
+  if (back) scalar(c, WEFT_DO_SUBTRACT, count, constant((int32_t)line->length - 1), me);
+  if (!back) set(c, count, me);
+}
+
+static weft_operand incoming(const core *c, const gather *line, bool back, uint32_t own) {
+  return weft_receive(back ? line->back : line->forward, c->kernel->programs[c->program].arrays[own].dtype);
+}
+
+static void pass(const core *c, const gather *line, bool back, uint32_t block, uint32_t own, uint32_t all) {
+  if (!send_own(c, line, back, block, own)) return;
+  uint32_t count = c->count, me = c->me[line->along];
   int32_t size = (int32_t)block;
-  weft_operand to;
-  if (back) {
-    scalar(c, WEFT_DO_SUBTRACT, count, constant((int32_t)line->length - 1), reg(c, me));
-    to = weft_moved(view(c, all, size, 1), me, size);
-  } else {
-    set(c, count, reg(c, me));
-    to = weft_folded(weft_moved(view(c, all, -size, 1), me, size), block, -size);
-  }
+  weft_operand to = back ? weft_moved(view(c, all, size, 1), me, size)
+                         : weft_folded(weft_moved(view(c, all, -size, 1), me, size), block, -size);
+  count_behind(c, line, back, count);
   scalar(c, WEFT_DO_MULTIPLY, count, reg(c, count), constant(size));
-  vector1(c, WEFT_DO_MOVE, by(count), to, weft_receive(colour, dtype));
+  vector1(c, WEFT_DO_MOVE, by(count), to, incoming(c, line, back, own));
 }
 
 void gather_all(const core *c, const gather *line, uint32_t block, uint32_t own, uint32_t all) {
@@ -282,6 +292,23 @@ void gather_all(const core *c, const gather *line, uint32_t block, uint32_t own,
   if (line->length == 1) return;
   pass(c, line, false, block, own, all);
   pass(c, line, true, block, own, all);
+}
+
+void gather_each(const core *c, const gather *line, uint32_t block, uint32_t own, take_function *take,
+                 const void *what) {
+  uint32_t source = integer(c, line->along == ALONG_ROW ? "source_x" : "source_y");
+  uint32_t turn = integer(c, line->along == ALONG_ROW ? "turn_x" : "turn_y");
+  set(c, source, reg(c, c->me[line->along]));
+  take(c, what, source, own, incoming(c, line, false, own));
+  for (int back = 0; back < 2 && line->length > 1; ++back) {
+    if (!send_own(c, line, back == 1, block, own)) continue;
+    count_behind(c, line, back == 1, c->count);
+    set(c, source, reg(c, c->me[line->along]));
+    loop(c, turn, reg(c, c->count));
+    scalar(c, WEFT_DO_ADD, source, reg(c, source), constant(back ? 1 : -1));
+    take(c, what, source, WEFT_NOTHING, incoming(c, line, back == 1, own));
+    end(c);
+  }
 }
 
 uint32_t stream_open(weft_kernel *kernel, colours *taken, axis along, uint64_t words) {

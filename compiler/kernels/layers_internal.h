@@ -31,6 +31,7 @@
 #define reduce_all weft_layers_reduce_all
 #define gather_open weft_layers_gather_open
 #define gather_all weft_layers_gather_all
+#define gather_each weft_layers_gather_each
 #define stream_open weft_layers_stream_open
 
 typedef enum axis { ALONG_ROW, ALONG_COLUMN } axis;  // to the east or south is forward
@@ -147,6 +148,11 @@ typedef struct gather {
 gather gather_open(weft_kernel *kernel, colours *taken, axis along);
 // all[i * block ...] = block of core i of the line, in every core.
 void gather_all(const core *c, const gather *line, uint32_t block, uint32_t own, uint32_t all);
+// The same block by block, without room for all: `take` writes what is done with the one of core number `source` (a
+// register), which lies in array `own`, or comes as wavelets (own WEFT_NOTHING) and has to be taken wholly.
+typedef void take_function(const core *c, const void *what, uint32_t source, uint32_t own, weft_operand incoming);
+void gather_each(const core *c, const gather *line, uint32_t block, uint32_t own, take_function *take,
+                 const void *what);
 
 // From the north edge to all cores of a column (ALONG_COLUMN), or from the west edge to all of a row; one channel each.
 uint32_t stream_open(weft_kernel *kernel, colours *taken, axis along, uint64_t words);

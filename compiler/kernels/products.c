@@ -41,7 +41,7 @@ static weft_status check_options(const weft_product_options *o) {
   if (o->kind == WEFT_GEMV_CORE && (o->columns != 1 || o->rows != 1))
     return weft_error(WEFT_INVALID, "%s on %ux%u cores: it is for one core", name, o->columns, o->rows);
   if (is_gemv(o->kind) && o->n != 1) return weft_error(WEFT_INVALID, "%s with n %u: B is a vector, n is 1", name, o->n);
-  if ((is_ring(o->kind) || o->kind == WEFT_TRANSPOSE) && o->columns != o->rows)
+  if (is_ring(o->kind) && o->columns != o->rows)
     return weft_error(WEFT_INVALID, "%s on %ux%u cores: the mesh must be square", name, o->columns, o->rows);
   bool same = o->result == o->dtype;
   if (!weft_dtype_computes(o->dtype) || !(same || o->result == WEFT_F32))
@@ -113,7 +113,8 @@ weft_status weft_product_plan(const weft_product_options *options, weft_product 
     p.lengths[WEFT_PRODUCT_B] = p.tile_k;
     p.lengths[WEFT_PRODUCT_C] = p.lead;
   } else if (o->kind == WEFT_TRANSPOSE) {
-    p.lengths[WEFT_PRODUCT_A] = p.lengths[WEFT_PRODUCT_C] = p.tile_m * p.tile_n;
+    p.lengths[WEFT_PRODUCT_A] = p.tile_m * p.tile_n;
+    p.lengths[WEFT_PRODUCT_C] = parts(o->n, o->rows) * parts(o->m, o->columns);
   } else if (o->kind == WEFT_GEMM_STREAMED) {
     status = plan_streamed(&p);
   } else {
@@ -193,8 +194,9 @@ static bool streamed_element(const weft_product *p, weft_product_matrix which, u
 
 static bool transpose_element(const weft_product *p, weft_product_matrix which, uint32_t x, uint32_t y, uint32_t e,
                               uint32_t *row, uint32_t *column) {
-  uint32_t wide = which == WEFT_PRODUCT_A ? p->tile_n : p->tile_m,
-           high = which == WEFT_PRODUCT_A ? p->tile_m : p->tile_n;
+  const weft_product_options *o = &p->options;
+  uint32_t wide = which == WEFT_PRODUCT_A ? p->tile_n : parts(o->m, o->columns),
+           high = which == WEFT_PRODUCT_A ? p->tile_m : parts(o->n, o->rows);
   *row = y * high + e / wide;
   *column = x * wide + e % wide;
   return true;

@@ -63,8 +63,9 @@ typedef enum weft_product_kind {
   // row of Y. At the end of a stream the partial sums are added along the columns to the row of cores that holds those
   // features of Y. Zero weights are not sent. Source: Cerebras weight streaming, docs/machine.md.
   WEFT_GEMM_STREAMED,
-  // C (n x m) = transpose of A (m x n) on a square mesh: tiles go along their row to the diagonal, relayed from core to
-  // core, and from there along the column; each core transposes its tile as it arrives. About P t^2 cycles.
+  // C (n x m) = transpose of A (m x n). On a square mesh tiles go along their row to the diagonal, relayed from core to
+  // core, and from there along the column; each core transposes its tile as it arrives. About P t^2 cycles. On others
+  // all tiles go by along rows and then columns (weft_layer_make_transpose).
   WEFT_TRANSPOSE,
   WEFT_PRODUCT_KINDS
 } weft_product_kind;

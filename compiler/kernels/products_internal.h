@@ -60,6 +60,7 @@ weft_kernel *weft_build_summa(const weft_product *product);
 weft_kernel *weft_build_ring(const weft_product *product);
 weft_kernel *weft_build_streamed(const weft_product *product);
 weft_kernel *weft_build_transpose(const weft_product *product);
+weft_kernel *weft_build_transpose_oblong(const weft_product *product);  // layers_transpose.c
 
 // CANNON with `host`: routes, channels, and how a program begins and ends whose cores are like (x, y). Colours 8 up.
 void weft_host_routes(const weft_product *product, weft_kernel *kernel);

@@ -3,6 +3,7 @@
 //   (x,y), x < y:  sends its tile east, then passes on those from the west; the diagonal core (y,y) turns them north.
 //   (x,y), x > y:  likewise west, and the diagonal core turns them south.
 //   On the way from the diagonal every core keeps the first tile that comes and passes on the others.
+// Where the mesh is not square there is no diagonal: layers_transpose.c.
 #include "compiler/kernels/products_internal.h"
 
 // Colours (+ parity of the sender), and microthreads.
@@ -132,6 +133,7 @@ static void emit_program(const weft_product *product, weft_kernel *kernel, uint3
 }
 
 weft_kernel *weft_build_transpose(const weft_product *product) {
+  if (product->options.columns != product->options.rows) return weft_build_transpose_oblong(product);
   weft_kernel *kernel = weft_kernel_create("transpose", product->options.columns, product->options.rows);
   route_all(kernel);
   for (uint32_t y = 0; y < 2 && y < kernel->rows; ++y)

@@ -121,7 +121,11 @@ static void streamed(void **state) {
 
 static void transpose(void **state) {
   (void)state;
+  static const shape oblong[] = {{2, 1, 3, 1, 4},     {1, 5, 11, 1, 8},  {5, 1, 11, 1, 8}, {3, 2, 7, 1, 9},
+                                 {3, 7, 20, 1, 31},   {7, 3, 20, 1, 31}, {6, 4, 1, 1, 1},  {16, 12, 33, 1, 50},
+                                 {12, 16, 33, 1, 50}, {4, 9, 5, 1, 40}};
   TRY(WEFT_TRANSPOSE, meshes, false);
+  TRY(WEFT_TRANSPOSE, oblong, false);
 }
 
 static void what_cannot_be(void **state) {
