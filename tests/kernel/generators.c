@@ -97,6 +97,7 @@ static void layers_go_round(void **state) {
     goes_round("norm", weft_layer_make_norm(&mesh, &norm));
     goes_round("norm backward", weft_layer_make_norm_backward(&mesh, &norm));
     goes_round("rope table", weft_layer_make_rope_table(&mesh, 10, 8, &turned, true));
+    goes_round("transpose", weft_layer_make_transpose(&mesh, 10, 7));
     goes_round("tokens", weft_layer_make_tokens(&mesh, 10, 5, 2));
     goes_round("greatest", weft_layer_make_greatest(&mesh, 10, 11));
     goes_round("opening", weft_layer_make_opening(&mesh));

@@ -137,6 +137,24 @@ static void cycles_follow_zeros(void **state) {
     }
 }
 
+static double block(uint32_t whole, uint32_t parts) { return (whole + parts - 1) / parts; }
+
+// docs/kernels.md: what every core of an oblong mesh sees, and a line's upkeep.
+static void oblong_transposes(void **state) {
+  (void)state;
+  static const uint32_t cases[][4] = {{16, 12, 96, 96}, {12, 16, 96, 96}, {3, 7, 42, 63}, {7, 3, 63, 42},
+                                      {16, 12, 33, 50}, {5, 2, 40, 17},   {4, 9, 81, 64}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+    const uint32_t *d = cases[i];
+    weft_product_options o = rig_gemm(WEFT_TRANSPOSE, d[0], d[1], d[2], 1, d[3], WEFT_F32, WEFT_F32);
+    double high = block(d[2], d[1]), wide = block(d[3], d[0]), across = d[0] * high;  // lines of `wide`
+    double down = d[1] * fmin(high, block(d[2], d[0])), padded = d[0] * wide;         // lines of `padded`
+    double formula = 2.22 * (across * wide + down * padded) + 50.6 * across + 29.3 * down, cycles = cycles_of(&o);
+    if (fabs(formula / cycles - 1) > 0.03)
+      fail_msg("%ux%u of %ux%u cores: %g cycles, the formula says %g", d[2], d[3], d[0], d[1], cycles, formula);
+  }
+}
+
 static void only_zeros(void **state) {
   (void)state;
   weft_product_options o = rig_gemm(WEFT_GEMM_STREAMED, 2, 3, 6, 6, 4, WEFT_F16, WEFT_F16);
@@ -150,7 +168,7 @@ int main(void) {
       cmocka_unit_test(cannon_is_a_parabola), cmocka_unit_test(host_is_a_bound),
       cmocka_unit_test(overlap_pays),         cmocka_unit_test(mixed_is_half_of_f16),
       cmocka_unit_test(zeros_are_not_sent),   cmocka_unit_test(cycles_follow_zeros),
-      cmocka_unit_test(only_zeros),
+      cmocka_unit_test(oblong_transposes),    cmocka_unit_test(only_zeros),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
