@@ -187,13 +187,13 @@ static weft_status cycles_of(weft_inputs *in, const weft_product_options *o, con
 
 // ---- what is asked for
 
-// "tile": of every core and panel. "n" alone: all sides. A matrix-vector product needs no n where m and k stand.
-static void read_sizes(weft_inputs *in, weft_product_options *o, uint32_t panels, bool gemv) {
+// "tile": of every core, by its columns. "n" alone: all sides. A matrix-vector product needs no n where m and k stand.
+static void read_sizes(weft_inputs *in, weft_product_options *o, bool gemv) {
   enum { MOST = 1 << 20 };
   if (weft_input_has(in, "tile|t")) {
     uint32_t tile = weft_input_whole(in, "tile|t", 1, MOST / 4096);
     o->m = o->rows * tile;
-    o->k = panels * tile;
+    o->k = o->columns * tile;
     o->n = o->columns * tile;
     return;
   }
@@ -212,8 +212,7 @@ static weft_product_options read_product(weft_inputs *in, weft_product_kind kind
     else
       o.columns = o.rows = weft_input_whole(in, "p|side", 1, 4096);
   }
-  uint32_t divisor = greatest_common_divisor(o.columns, o.rows);
-  read_sizes(in, &o, kind == WEFT_GEMM_SUMMA ? o.columns / divisor * o.rows : o.columns, gemv);
+  read_sizes(in, &o, gemv);
   if (gemv) o.n = 1;
   weft_input_dtype(in, "dtype|type|precision", &o.dtype);
   o.result = o.dtype;

@@ -22,7 +22,7 @@ weft_product_options weft_product_options_default(weft_product_kind kind, uint32
                                 .dtype = WEFT_F32,
                                 .result = WEFT_F32,
                                 .in_cycles_per_word = 1,
-                                .out_cycles_per_word = 2};
+                                .out_cycles_per_word = 1};
 }
 
 static uint32_t greatest_common_divisor(uint32_t a, uint32_t b) { return b ? greatest_common_divisor(b, a % b) : a; }

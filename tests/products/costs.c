@@ -23,6 +23,7 @@ static double published(weft_product_kind kind, uint32_t side, uint32_t tile, ui
   o.published = true;
   o.setup = setup;
   o.host = host;
+  o.out_cycles_per_word = 2;
   return cycles_of(&o);
 }
 
