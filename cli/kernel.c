@@ -109,7 +109,7 @@ static weft_status run_check(int argc, const char **argv) {
       .about =
           "Reads a kernel, judges everything that can be judged without executing it, and lists its programs. FILE "
           "may be the name of a kernel that Weft brings along; NAME=VALUE sets a parameter.",
-      .examples = "  weft kernel check stencil cells=64\n",
+      .examples = "  weft kernel check heat size=32\n  weft kernel check bicgstab columns=600 rows=595 --machine cs1\n",
       .table = table,
       .positional_min = 1,
       .positional_max = MOST_SETTINGS};
@@ -133,7 +133,7 @@ static weft_status run_print(int argc, const char **argv) {
   weft_cli_options options = {
       .usage = "weft kernel print FILE [NAME=VALUE...]",
       .about = "Prints a kernel with its parameters put in, its repetitions written out and its arrays placed.",
-      .examples = "  weft kernel print reduce cores=4\n  weft kernel print reduce cores=512 -o reduce.pb\n",
+      .examples = "  weft kernel print line_sum cores=4\n  weft kernel print line_sum cores=512 -o line_sum.pb\n",
       .table = table,
       .positional_min = 1,
       .positional_max = MOST_SETTINGS};
@@ -372,8 +372,9 @@ static weft_status run_run(int argc, const char **argv) {
           "one after the other, row by row; a channel may stand for an array. What gets no input keeps the values "
           "that the kernel says, 0 where it says none.",
       .examples =
-          "  weft kernel run reduce cores=16 words=64 --input part=random:1 --print total\n"
-          "  weft kernel run stencil --input u=heat.f32 --output u=later.f32 --json\n",
+          "  weft kernel run line_sum cores=16 words=64 --input part=random:1 --print total\n"
+          "  weft kernel run heat --input u=plate.npy --output u=later.npy --json\n"
+          "  weft kernel run fft size=16 --input u=random:1 --print cycles\n",
       .table = table,
       .positional_min = 1,
       .positional_max = MOST_SETTINGS};

@@ -76,7 +76,7 @@ static void close_mesh(weft_mesh_sim *mesh, weft_kernel *k) {
 static double error_of(const double *found, const double *right, size_t count) {
   double most = 0, scale = 0;
   for (size_t i = 0; i < count; ++i) {
-    if (isnan(found[i])) return INFINITY;
+    if (isnan(found[i])) return HUGE_VAL;
     most = fmax(most, fabs(found[i] - right[i]));
     scale = fmax(scale, fabs(right[i]));
   }
