@@ -158,6 +158,7 @@ static weft_token quoted(weft_parser *parser, const weft_text_definition *d, con
   const char *at = token.begin, *end = token.begin + token.length;
   const char *text = "";
   bool changed = false;
+  if (token.length > 4 * WEFT_KERNEL_NAME) return token;  // will be refused: no name is as long
   while (at < end) {
     const char *stop = *at == '{' && at + 1 < end && at[1] != '{' ? memchr(at, '}', (size_t)(end - at)) : NULL;
     const char *put = stop ? in_name(parser, d, arguments, at + 1, (size_t)(stop - at) - 1) : NULL;

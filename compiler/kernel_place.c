@@ -73,63 +73,58 @@ static uint32_t find_runs(bool *members, uint32_t side, run *runs) {
   return count;
 }
 
+enum { MOST_ASKED = 1 << 22 };  // cores; a wafer has less than a quarter of it
+
+// Rows for which the condition says the same are of one kind.
+typedef struct row_kind {
+  uint32_t first, count;  // its runs in `kept`
+} row_kind;
+
 typedef struct choice {
   weft_parser *parser;
   const weft_node *condition;
-  bool by_row;      // y is asked for: else all rows are alike
-  bool *members;    // of a row, then of the rows that are alike
-  run *runs;        // of a row, then of the rows that are alike
-  run *kept;        // of all different rows, one after the other
-  uint32_t *first;  // row's runs in `kept`
-  uint32_t *count;  // and how many
-  uint32_t kept_count;
+  bool of_x, of_y;  // what the condition asks for
+  bool *members;    // of a row, then rows of a kind
+  run *runs;        // likewise
+  run *kept;        // of all kinds, one after the other
+  row_kind *kinds;
+  uint32_t *kind_of;  // each row's
+  uint32_t kept_count, kind_count;
   weft_block *blocks;
   uint32_t block_count;
 } choice;
 
-// Keeps the row's runs unless an earlier row has the same.
-static void keep_row(choice *c, const weft_block *b, uint32_t y) {
-  uint32_t count = find_runs(c->members, b->x_end, c->runs);
-  c->count[y] = count;
-  for (uint64_t other = b->y; other < y; other += b->step_y)
-    if (c->count[other] == count && memcmp(&c->kept[c->first[other]], c->runs, count * sizeof *c->runs) == 0) {
-      c->first[y] = c->first[other];
-      return;
-    }
+static uint32_t find_kind(choice *c, uint32_t side) {
+  uint32_t count = find_runs(c->members, side, c->runs);
+  for (uint32_t k = 0; k < c->kind_count; ++k)
+    if (c->kinds[k].count == count && memcmp(&c->kept[c->kinds[k].first], c->runs, count * sizeof *c->runs) == 0)
+      return k;
   c->kept = weft_grow(c->kept, c->kept_count + count + 1, sizeof *c->kept);
   memcpy(&c->kept[c->kept_count], c->runs, count * sizeof *c->runs);
-  c->first[y] = c->kept_count;
+  c->kinds = weft_grow(c->kinds, c->kind_count + 1, sizeof *c->kinds);
+  c->kinds[c->kind_count] = (row_kind){c->kept_count, count};
   c->kept_count += count;
+  return c->kind_count++;
 }
 
 static weft_status choose_in_row(choice *c, const weft_block *b, uint32_t y) {
-  if (!c->by_row && y > b->y) {
-    c->count[y] = c->count[b->y];
-    c->first[y] = c->first[b->y];
-    return NULL;
-  }
-  bool by_column = weft_text_uses(c->condition, WEFT_NODE_X), all = false;
+  bool holds = false;
   memset(c->members, 0, b->x_end);
   for (uint64_t x = b->x; x < b->x_end; x += b->step_x) {
-    if (by_column || x == b->x) WEFT_TRY(weft_text_holds(c->parser, c->condition, (uint32_t)x, y, &all));
-    c->members[x] = all;
+    if (c->of_x || x == b->x) WEFT_TRY(weft_text_holds(c->parser, c->condition, (uint32_t)x, y, &holds));
+    c->members[x] = holds;
   }
-  keep_row(c, b, y);
+  c->kind_of[y] = find_kind(c, b->x_end);
   return NULL;
 }
 
-// Blocks of the rows that are like row y, which is the first of them.
-static void add_alike(choice *c, const weft_block *b, uint32_t y) {
+static void add_kind(choice *c, const weft_block *b, uint32_t kind) {
   memset(c->members, 0, b->y_end);
-  for (uint64_t other = b->y; other < b->y_end; other += b->step_y) {
-    bool alike = c->count[other] == c->count[y] && c->first[other] == c->first[y];
-    if (alike && other < y) return;
-    c->members[other] = alike;
-  }
+  for (uint64_t y = b->y; y < b->y_end; y += b->step_y) c->members[y] = c->kind_of[y] == kind;
   uint32_t rows = find_runs(c->members, b->y_end, c->runs);
   for (uint32_t r = 0; r < rows; ++r)
-    for (uint32_t k = 0; k < c->count[y]; ++k) {
-      const run *in_x = &c->kept[c->first[y] + k], *in_y = &c->runs[r];
+    for (uint32_t k = 0; k < c->kinds[kind].count; ++k) {
+      const run *in_x = &c->kept[c->kinds[kind].first + k], *in_y = &c->runs[r];
       c->blocks = weft_grow(c->blocks, c->block_count + 1, sizeof *c->blocks);
       c->blocks[c->block_count++] =
           (weft_block){in_x->first, in_x->last + 1, in_x->step, in_y->first, in_y->last + 1, in_y->step};
@@ -137,30 +132,40 @@ static void add_alike(choice *c, const weft_block *b, uint32_t y) {
 }
 
 static weft_status choose_in_block(choice *c, const weft_block *b) {
-  c->kept_count = 0;
-  for (uint64_t y = b->y; y < b->y_end; y += b->step_y) WEFT_TRY(choose_in_row(c, b, (uint32_t)y));
-  for (uint64_t y = b->y; y < b->y_end; y += b->step_y) add_alike(c, b, (uint32_t)y);
+  uint64_t columns = (b->x_end - b->x - 1) / b->step_x + 1, rows = (b->y_end - b->y - 1) / b->step_y + 1;
+  if (c->of_x && c->of_y && columns * rows > MOST_ASKED)
+    return weft_text_error(c->parser, c->condition->token, "%" PRIu64 " cores are too many for a condition; at most %d",
+                           columns * rows, MOST_ASKED);
+  c->kept_count = c->kind_count = 0;
+  for (uint64_t y = b->y; y < b->y_end; y += b->step_y) {
+    if (c->of_y || y == b->y)
+      WEFT_TRY(choose_in_row(c, b, (uint32_t)y));
+    else
+      c->kind_of[y] = c->kind_of[b->y];
+  }
+  for (uint32_t k = 0; k < c->kind_count; ++k) add_kind(c, b, k);
   return NULL;
 }
 
 // "where CONDITION" of x and y: the blocks become those of the cores for which it holds.
 static weft_status choose(weft_parser *parser, weft_block **blocks, uint32_t *count) {
-  const weft_kernel *k = parser->kernel;
-  uint32_t side = k->columns > k->rows ? k->columns : k->rows;
+  const weft_kernel *kernel = parser->kernel;
+  uint32_t side = kernel->columns > kernel->rows ? kernel->columns : kernel->rows;
   weft_node *condition = NULL;
   WEFT_TRY(weft_text_condition(parser, &condition));
-  choice c = {.parser = parser, .condition = condition, .by_row = weft_text_uses(condition, WEFT_NODE_Y)};
+  choice c = {.parser = parser, .condition = condition};
+  c.of_x = weft_text_uses(condition, WEFT_NODE_X);
+  c.of_y = weft_text_uses(condition, WEFT_NODE_Y);
   c.members = weft_allocate_array(side, sizeof *c.members);
   c.runs = weft_allocate_array(side, sizeof *c.runs);
-  c.first = weft_allocate_array(k->rows, sizeof *c.first);
-  c.count = weft_allocate_array(k->rows, sizeof *c.count);
+  c.kind_of = weft_allocate_array(kernel->rows, sizeof *c.kind_of);
   weft_status status = NULL;
   for (uint32_t b = 0; b < *count && !status; ++b) status = choose_in_block(&c, &(*blocks)[b]);
   free(c.members);
   free(c.runs);
   free(c.kept);
-  free(c.first);
-  free(c.count);
+  free(c.kinds);
+  free(c.kind_of);
   free(*blocks);
   *blocks = c.blocks;
   *count = c.block_count;

@@ -333,6 +333,14 @@ static void conditions_choose_cores(void **state) {
   k = parse("kernel k\nmesh 64 by 50\nprogram a at all where (x + 2 * y) % 5 == 3\n i32 i\n task t on start\n i = 1\n");
   assert_int_equal(k->programs[0].block_count, 5);  // not one per core
   weft_kernel_destroy(k);
+  k = parse("kernel k\nmesh 65536 by 65536\nroute c0 at all where y % 3 == 1 : west -> east inside\n");
+  assert_int_equal(k->route_count, 1);  // all rows but the edges' alike, and asked once per row
+  weft_kernel_destroy(k);
+  weft_status status = weft_kernel_parse("kernel k\nmesh 65536 by 65536\nroute c0 at all where x < y : ramp -> east\n",
+                                         "test", NULL, 0, &k);
+  assert_string_equal(weft_status_message(status),
+                      "test:3:25: 4294967296 cores are too many for a condition; at most 4194304");
+  weft_status_free(status);
 }
 
 static void types_have_names(void **state) {
