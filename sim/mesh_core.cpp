@@ -693,7 +693,7 @@ void handle(mesh_state &m, row &b, const event &e, cycle t) {
     case what::source_ends: end_source(m, b, e.where, e.operation, t); break;
     case what::train_ends: end_train(m, b, e.where, e.operation, t); break;
     case what::retry: retry(m, b, e.where, e.operation, t); break;
-    case what::wake_router: activate_router(b, e.where); break;
+    case what::wake_router: wake_router(m, b, e.where); break;
   }
 }
 

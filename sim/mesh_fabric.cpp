@@ -58,7 +58,8 @@ static bool off_mesh(const mesh_state &m, std::uint32_t router, int port) {
 }
 
 // Why a word could not leave, and so what will wake the router.
-enum class obstacle { none, busy_port, will_be_told, poll };
+// A link tells in time; a core's queue may have room in the very cycle of the telling, so who is awake asks again.
+enum class obstacle { none, busy_port, link_will_tell, core_will_tell, poll };
 
 row &row_at(row &b, int port) { return port == WEFT_NORTH ? (&b)[-1] : port == WEFT_SOUTH ? (&b)[1] : b; }
 
@@ -71,7 +72,7 @@ channel_state *channel_out(mesh_state &m, std::uint32_t router, std::uint32_t sl
 static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot, int port, cycle t, ring **out_lane) {
   *out_lane = nullptr;
   if (channel_state *out = channel_out(m, router, slot, port)) {
-    if (out->done == out->count) return obstacle::will_be_told;  // never: more words than the channel carries
+    if (out->done == out->count) return obstacle::link_will_tell;  // never: more words than the channel carries
     return out->free_at <= static_cast<double>(t) ? obstacle::none : obstacle::poll;
   }
   ring &lane = m.lane(m.index(neighbour(m, router, port), slot));
@@ -82,7 +83,7 @@ static obstacle ask_link(mesh_state &m, std::uint32_t router, std::uint32_t slot
   // What has changed in this very cycle counts from a later one on, and nobody will tell again.
   if (t < g.since || g.train || (open && lane.tail - m.lane_room < lane.head)) return obstacle::poll;
   lane.upstream_waits = true;
-  return obstacle::will_be_told;
+  return obstacle::link_will_tell;
 }
 
 static obstacle ask_ramp(mesh_state &m, row &b, std::uint32_t router, cycle t, ring &sink) {
@@ -90,10 +91,10 @@ static obstacle ask_ramp(mesh_state &m, row &b, std::uint32_t router, cycle t, r
   std::uint32_t before = sink.tail - m.sink_room;
   if (before < sink.head) {  // taken, at a cycle to come: that is when there is room
     schedule(m, b, m.at(sink, before).time, {router, what::wake_router, 0});
-    return obstacle::will_be_told;
+    return obstacle::core_will_tell;
   }
   sink.upstream_waits = true;
-  return obstacle::will_be_told;
+  return obstacle::core_will_tell;
 }
 
 // Where a word goes: the ring behind every port of its position, nullptr for a channel.
@@ -150,7 +151,7 @@ static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router,
   gate g = unpacked(lane.gate);
   std::uint8_t next = position_after(route, g.position);
   gate moved = {route.positions[next].from, g.from, closing::open, false, next, since};
-  lane.to = route.positions[next].to;
+  set_ports(m, m.index(router, slot), route.positions[next].to);
   lane.gate = packed(moved);
   tell_feeders(m, b, lane, router, slot, t, true);
 }
@@ -250,7 +251,9 @@ struct fixed {
   std::uint32_t mask, slots, lane_room, sink_room;
   cycle hop, ramp;
   std::uint32_t *occupied, *counts;  // counts: nullptr where nobody wants them
-  const train_marks *marks;          // nullptr: no trains
+  std::uint32_t *told;
+  const std::uint8_t *ports;
+  const train_marks *marks;  // nullptr: no trains
   std::int64_t next_router[WEFT_RAMP];
   bool simple;
 };
@@ -268,6 +271,8 @@ static fixed fixed_of(mesh_state &m) {
           m.ramp,
           m.occupied.data(),
           m.options.count_links ? m.link_counts.data() : nullptr,
+          m.told.data(),
+          m.ports.data(),
           m.trains.empty() ? nullptr : m.marks.data(),
           {-columns, 1, columns, -1},
           m.link_step == 256 && m.turn == 0 && m.channels.empty() && !m.options.observer};
@@ -313,7 +318,8 @@ static bool kept_at_once(mesh_state &m, const fixed &f, ring *sink, std::uint32_
 // As ask and pass_on. False: not the common case, or something is in the way; nothing has been done then.
 static bool pass_quickly(mesh_state &m, const fixed &f, row &b, ring *lane, std::uint32_t router, std::uint32_t slot,
                          cycle t) {
-  if (lane->control != 0 || (lane->gate & 0x00ff0000u) != 0) return false;
+  // A control wavelet, a lane that is closed by a core's last word, a train.
+  if ((lane->control & 1ull << (lane->head & f.mask)) != 0 || (lane->gate & 0x00060000u) != 0) return false;
   std::uint32_t to = lane->to;
   std::size_t here = static_cast<std::size_t>(router) * f.slots + slot;
   ring *sink = ring_at(f.sinks, f, here);
@@ -362,13 +368,15 @@ static bool move_router(mesh_state &m, const fixed &f, row &b, std::uint32_t rou
     rotated = f.occupied[router] & ~(f.marks[router].announced | f.marks[router].flowing);
     awake = expects_trains(m, router);
   }
+  rotated &= ~f.told[router];
   if (begin > 0) rotated = (rotated >> begin) | (rotated << (f.slots - begin));
   if (f.slots > 1) rotated &= (1u << f.slots) - 1;
   for (; rotated != 0; rotated &= rotated - 1) {
     std::uint32_t slot = static_cast<std::uint32_t>(__builtin_ctz(rotated)) + begin;
     if (slot >= f.slots) slot -= f.slots;
-    ring *lane = ring_at(f.lanes, f, static_cast<std::size_t>(router) * f.slots + slot);
-    if (words_of(lane)[lane->head & f.mask].time > t || (lane->to & used) != 0) {
+    std::size_t here = static_cast<std::size_t>(router) * f.slots + slot;
+    ring *lane = ring_at(f.lanes, f, here);
+    if ((f.ports[here] & used) != 0 || words_of(lane)[lane->head & f.mask].time > t) {
       awake = true;
       continue;
     }
@@ -377,7 +385,8 @@ static bool move_router(mesh_state &m, const fixed &f, row &b, std::uint32_t rou
       ways by;
       obstacle o = ask(m, b, router, slot, lane->to, t, by);
       if (o != obstacle::none) {
-        awake = awake || o != obstacle::will_be_told;
+        if (o == obstacle::link_will_tell) f.told[router] |= 1u << slot;
+        awake = awake || (o != obstacle::link_will_tell && o != obstacle::core_will_tell);
         continue;
       }
       used |= lane->to;

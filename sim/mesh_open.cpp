@@ -75,6 +75,8 @@ static void lay_routes(mesh_state &m) {
   std::size_t count = static_cast<std::size_t>(m.routers) * m.slots;
   m.lanes.resize(count * m.ring_stride);
   m.sinks.resize(count * m.ring_stride);
+  m.ports.resize(count);
+  m.told.resize(m.routers);
   for (std::size_t i = 0; i < count; ++i) {
     m.lane(i).reader = m.sink(i).reader = nobody;
     m.lane(i).gate = packed({nobody, nobody, closing::open, false, 0, 0});
@@ -84,7 +86,7 @@ static void lay_routes(mesh_state &m) {
     visit(m, route.block, [&](std::uint32_t router) {
       ring &lane = m.lane(m.index(router, m.slot_of[route.colour]));
       lane.route = r + 1;
-      lane.to = route.positions[0].to;
+      set_ports(m, m.index(router, m.slot_of[route.colour]), route.positions[0].to);
       lane.gate = packed({route.positions[0].from, route.positions[0].from, closing::open, false, 0, 0});
     });
   }

@@ -51,7 +51,7 @@ static void step_row(mesh_state &m, row &b, cycle t) {
   b.now = t;
   b.at = stage::begin;
   if (!b.part_next.empty()) part_listed(m, b, b.part_next, t - 1);
-  for (std::uint32_t router : b.wake_next) activate_router(b, router);
+  for (std::uint32_t router : b.wake_next) wake_router(m, b, router);
   b.wake_next.clear();
   while (!b.later.empty() && b.later.top().when <= t) {
     event e = b.later.top().e;
@@ -194,8 +194,8 @@ class clockwork : public sc_core::sc_module {
 static std::uint64_t memory_of(const mesh_state &m) {
   auto bytes = [](const auto &v) { return v.capacity() * sizeof v[0]; };
   std::uint64_t sum = bytes(m.lanes) + bytes(m.sinks) + bytes(m.trains) + bytes(m.marks) + bytes(m.occupied) +
-                      bytes(m.link_counts) + bytes(m.cores) + bytes(m.operations) + bytes(m.registers) + bytes(m.sram) +
-                      bytes(m.accounts) + bytes(m.link_free);
+                      bytes(m.told) + bytes(m.ports) + bytes(m.link_counts) + bytes(m.cores) + bytes(m.operations) +
+                      bytes(m.registers) + bytes(m.sram) + bytes(m.accounts) + bytes(m.link_free);
   for (const row &b : m.all_rows) {
     sum += bytes(b.active) + bytes(b.wheel) + bytes(b.wake_next);
     for (const auto &bucket : b.wheel) sum += bytes(bucket);

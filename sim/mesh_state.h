@@ -332,6 +332,8 @@ struct mesh_state {
 
   large<char> lanes, sinks;       // ring_stride each, by router and slot
   large<std::uint32_t> occupied;  // per router: slots with words
+  large<std::uint32_t> told;      // per router: slots for whose next lane its router will be woken
+  large<std::uint8_t> ports;      // per router and slot: the lane's `to`, for who looks at many lanes
   large<train> trains;            // by lane; empty: every word by itself
   large<train_marks> marks;       // by router, as trains
   large<std::uint32_t> link_counts;
@@ -387,10 +389,19 @@ inline std::uint32_t register_value(const mesh_state &m, const core &c, const we
 
 // mesh_fabric.cpp
 void schedule(mesh_state &m, row &b, cycle when, event e);
+inline void set_ports(mesh_state &m, std::uint64_t lane, std::uint8_t to) {
+  m.lane(lane).to = to;
+  m.ports[lane] = to;
+}
 inline void activate_router(row &b, std::uint32_t router) {
   std::uint32_t local = router - b.first;
   b.active[local / 64] |= 1ull << (local % 64);
   b.any_active = true;
+}
+// What one of its slots waits for has come about: all are asked again.
+inline void wake_router(mesh_state &m, row &b, std::uint32_t router) {
+  m.told[router] = 0;
+  activate_router(b, router);
 }
 void move_words(mesh_state &m, row &b, cycle t);
 std::uint32_t neighbour(const mesh_state &m, std::uint32_t router, int port);
