@@ -606,6 +606,7 @@ void word_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slo
 }
 
 void control_arrived(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, cycle ready) {
+  if (!m.control_starts_tasks) return;
   core &c = m.cores[router];
   if (c.program == WEFT_NOTHING || c.state == doing::stopped) return;
   std::uint8_t task = m.programs[c.program].control_of[slot];

@@ -152,6 +152,8 @@ static void place_cores(mesh_state &m) {
   for (std::uint32_t p = 0; p < m.kernel->program_count; ++p) {
     const weft_program &program = m.kernel->programs[p];
     m.programs.push_back(facts_of(m, program));
+    for (std::uint32_t t = 0; t < program.task_count; ++t)
+      if (program.tasks[t].trigger == WEFT_BY_CONTROL) m.control_starts_tasks = true;
     for (std::uint32_t b = 0; b < program.block_count; ++b)
       visit(m, program.blocks[b], [&](std::uint32_t where) { m.cores[where].program = p; });
   }

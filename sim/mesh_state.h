@@ -345,6 +345,7 @@ struct mesh_state {
   large<std::uint8_t> sram;
   large<account> accounts;
   std::vector<program_facts> programs;
+  bool control_starts_tasks = false;  // in any program
   std::vector<channel_state> channels;
   std::vector<std::int32_t> channel_at;  // lane -> channel out of the mesh, empty: none
   std::vector<row> all_rows;

@@ -292,8 +292,12 @@ cost cost_of(const weft_mesh &mesh, const weft_instruction &i) {
 double conflict_at(const mesh_state &m, std::int64_t first, std::int64_t second) {
   // Banks are of 16-bit words; an f32 begins in an even one.
   std::uint32_t banks = m.description.banks;
-  std::uint32_t apart =
-      (static_cast<std::uint32_t>(first / 2) + banks - static_cast<std::uint32_t>(second / 2) % banks) % banks;
+  auto rest = [banks](std::int64_t place) {
+    auto words = static_cast<std::uint32_t>(place / 2);
+    return (banks & (banks - 1)) == 0 ? words & (banks - 1) : words % banks;  // a division takes as long as a product
+  };
+  std::uint32_t ahead = rest(first), behind = rest(second),
+                apart = ahead < behind ? ahead + banks - behind : ahead - behind;
   if (apart == 0) return m.description.times.conflict_factor;
   return apart * 2 == banks ? m.description.times.half_conflict_factor : 1;
 }
