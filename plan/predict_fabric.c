@@ -94,7 +94,20 @@ static bool understood(job *j, const char *word) {
   return false;
 }
 
-// One part of a subject or the value of "pattern": a word, or a word with 1D or 2D before or behind it.
+// "xy_chain": all of its parts.
+static bool parts_understood(weft_inputs *in, job *j, const char *text, size_t length) {
+  job all = *j;
+  for (size_t at = 0; at < length;) {
+    size_t part = strcspn(text + at, "_-/");
+    if (part > length - at) part = length - at;
+    if (!understood(&all, squeezed(in->arena, text + at, part))) return false;
+    at += part + 1;
+  }
+  *j = all;
+  return true;
+}
+
+// One part of a subject or the value of "pattern": a word, a word with 1D or 2D before or behind it, or several.
 static void take_word(weft_inputs *in, job *j, const char *text, size_t length) {
   char *word = squeezed(in->arena, text, length);
   size_t letters = strlen(word);
@@ -109,6 +122,7 @@ static void take_word(weft_inputs *in, job *j, const char *text, size_t length) 
     j->two_ways = j->two_ways || two_ways;
     return;
   }
+  if (parts_understood(in, j, text, length)) return;
   const char *known[WORDS];
   for (size_t i = 0; i < WORDS; ++i) known[i] = words_of_subjects[i].name;
   weft_input_uncovered(in, "no prediction of \"%.*s\" yet; the nearest that is predicted is \"%s\"", (int)length, text,
@@ -156,8 +170,9 @@ static void read_root(weft_inputs *in, weft_collective *w) {
 
 static job read_job(weft_inputs *in, collective_kind kind) {
   job j = {.kind = kind, .what = weft_collective_default(1, 1, 1)};
-  const char *parts = strchr(in->subject, '/');
-  for (const char *at = parts ? parts + 1 : ""; *at; at += strcspn(at, "/"), at += *at == '/')
+  static const char *const families[] = {"broadcast", "reduce", "allreduce", "allreduce"};
+  const char *parts = in->subject + weft_family_length(in->subject, families[kind]);
+  for (const char *at = *parts ? parts + 1 : ""; *at; at += strcspn(at, "/"), at += *at == '/')
     take_word(in, &j, at, strcspn(at, "/"));
   const char *pattern =
       weft_input_has(in, "pattern|algorithm|algo") ? weft_input_text(in, "pattern|algorithm|algo") : NULL;
@@ -325,12 +340,18 @@ static double predict_route(weft_inputs *in, const route *r) {
   return result;
 }
 
+// What stands behind "path" or "relay" in the subject.
+static const char *rest_of_subject(const weft_inputs *in, const char *family) {
+  const char *rest = in->subject + weft_family_length(in->subject, family);
+  return *rest ? rest + 1 : rest;
+}
+
 // A single word unless "words" says more.
 double weft_predict_path(weft_inputs *in) {
-  const char *name = strchr(in->subject, '/');
-  bool turning = name && strncmp(name + 1, "turn", 4) == 0;
-  if (name && !turning && strcmp(name + 1, "straight") != 0)
-    return weft_input_uncovered(in, "no prediction of path%s yet; straight and turn are predicted", name);
+  const char *form = rest_of_subject(in, "path");
+  bool turning = strcmp(form, "turn") == 0 || strcmp(form, "turns") == 0;
+  if (*form && !turning && strcmp(form, "straight") != 0)
+    return weft_input_uncovered(in, "no prediction of path/%s yet; straight and turn are predicted", form);
   route r = {.hops = weft_input_whole(in, "hops|distance", 1, 1 << 20),
              .turns = weft_input_whole_or(in, "turns", 0, 1 << 20, turning),
              .words = weft_input_whole_or(in, "words|wavelets|b", 1, MOST_WORDS, 1)};
@@ -339,6 +360,9 @@ double weft_predict_path(weft_inputs *in) {
 }
 
 double weft_predict_relay(weft_inputs *in) {
+  const char *form = rest_of_subject(in, "relay");
+  if (*form && strcmp(form, "store_and_forward") != 0)
+    return weft_input_uncovered(in, "no prediction of relay/%s yet; store_and_forward is predicted", form);
   route r = {.hops = weft_input_whole(in, "relays|stages|pes", 1, 1 << 20),
              .words = weft_input_whole(in, "words|wavelets|b", 1, MOST_WORDS),
              .relay = true};

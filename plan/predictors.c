@@ -88,14 +88,16 @@ static const weft_predictor predictors[] = {
 };
 enum { PREDICTORS = sizeof predictors / sizeof *predictors };
 
-// The first part of a subject, with other spellings of "all-reduce".
-static bool is_family(const char *subject, const char *family) {
+size_t weft_family_length(const char *subject, const char *family) {
   static const char *const all_reduce[] = {"all_reduce", "all-reduce", "AllReduce"};
-  size_t length = strcspn(subject, "/");
-  if (strlen(family) == length && strncmp(subject, family, length) == 0) return true;
-  for (size_t i = 0; strcmp(family, "allreduce") == 0 && i < sizeof all_reduce / sizeof *all_reduce; ++i)
-    if (strlen(all_reduce[i]) == length && strncmp(subject, all_reduce[i], length) == 0) return true;
-  return false;
+  const char *names[4] = {family};
+  size_t count = 1;
+  for (size_t i = 0; strcmp(family, "allreduce") == 0 && i < 3; ++i) names[count++] = all_reduce[i];
+  for (size_t i = 0; i < count; ++i) {
+    size_t length = strlen(names[i]);
+    if (strncmp(subject, names[i], length) == 0 && strchr("/_-", subject[length])) return length;
+  }
+  return 0;
 }
 
 const weft_predictor *weft_predictor_find(const char *area, const char *subject, const char *quantity) {
@@ -103,7 +105,7 @@ const weft_predictor *weft_predictor_find(const char *area, const char *subject,
     const weft_predictor *p = &predictors[i];
     if (strcmp(area, p->area) != 0) continue;
     bool same = p->quantity ? strcmp(subject, p->subject) == 0 && strcmp(quantity, p->quantity) == 0
-                            : is_family(subject, p->subject);
+                            : weft_family_length(subject, p->subject) > 0;
     if (same) return p;
   }
   return NULL;

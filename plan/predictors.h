@@ -77,6 +77,9 @@ typedef struct weft_predictor {
 } weft_predictor;
 
 const weft_predictor *weft_predictor_find(const char *area, const char *subject, const char *quantity);  // or NULL
+// Letters of the subject that name the family ("all-reduce" is one of "allreduce"), 0 where it is another: "reduce/2d"
+// and "reduce_2d" are of "reduce".
+size_t weft_family_length(const char *subject, const char *family);
 // Whether some predictor has this area.
 bool weft_predictor_has_area(const char *area, size_t length);
 // Why there is none: "no prediction of this subject yet; the nearest is ...".

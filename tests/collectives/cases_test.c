@@ -68,8 +68,10 @@ static void others(void **state) {
       "g,fabric,allreduce/reduce_broadcast,machine=wse2;pes=64;words=256,cycles,958,cycle,1,predict,published-model,x\n"
       "h,fabric,allreduce/two_phase,machine=wse2;pes=64;words=256,cycles,969,cycle,2,predict,published-model,x\n"
       "i,fabric,path/turn,machine=wse3;hops=8,cycles,76,cycle,0,predict,hardware,x\n"
-      "j,fabric,reduce/chain,machine=wse2;pes=16;words=256;dtype=f16,cycles,346,cycle,0,predict,published-model,x\n",
-      10);
+      "j,fabric,reduce/chain,machine=wse2;pes=16;words=256;dtype=f16,cycles,346,cycle,0,predict,published-model,x\n"
+      "k,fabric,reduce_2d/xy-chain,machine=wse2;mesh=30x20;words=50,cycles,388,cycle,1,predict,published-model,x\n"
+      "l,fabric,all-reduce_ring,machine=wse2;pes=4;words=256,cycles,424,cycle,3,predict,published-model,x\n",
+      12);
 }
 
 static void must_fail(const char *row, const char *text) {
