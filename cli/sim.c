@@ -35,12 +35,13 @@ static weft_status simulate(const weft_schedule *schedule, const char *trace, we
   return status;
 }
 
-static weft_status sim(const char *path, const char *trace, double tokens, weft_table_form form) {
+static weft_status sim(const char *path, const char *trace, double tokens, bool costs, weft_table_form form) {
   weft_schedule *schedule = NULL;
   WEFT_TRY(weft_schedule_read(path, &schedule));
   weft_sim_report report;
   weft_status status = simulate(schedule, trace, &report);
-  if (!status) weft_sim_report_print(schedule, &report, tokens, form, stdout);
+  if (!status && costs) weft_sim_costs_print(schedule, form, stdout);
+  if (!status && !costs) weft_sim_report_print(schedule, &report, tokens, form, stdout);
   weft_schedule_destroy(schedule);
   return status;
 }
@@ -54,13 +55,14 @@ static weft_status sim_wavelet(const char *path, weft_cli_observe *observe,
   return status;
 }
 
-static weft_status choose(const char *path, const char *level, weft_cli_observe *observe, double tokens,
+static weft_status choose(const char *path, const char *level, weft_cli_observe *observe, double tokens, bool costs,
                           const weft_cli_sim_wavelet_options *wavelet) {
   if (level && strcmp(level, "region") != 0 && strcmp(level, "wavelet") != 0)
     return weft_error(WEFT_INVALID, "--level %s: expected region or wavelet", level);
   if (!(tokens >= 0)) return weft_error(WEFT_INVALID, "--tokens %g: a number of tokens is not negative", tokens);
   if (level && strcmp(level, "wavelet") == 0) {
-    if (tokens > 0) return weft_error(WEFT_INVALID, "--tokens is for --level region");
+    if (tokens > 0 || costs)
+      return weft_error(WEFT_INVALID, "%s is for --level region", costs ? "--costs" : "--tokens");
     return sim_wavelet(path, observe, wavelet);
   }
   if (weft_cli_observe_wanted(observe))
@@ -68,14 +70,14 @@ static weft_status choose(const char *path, const char *level, weft_cli_observe 
                       "heat maps, links, cores, waves and rectangles are of single cores: they need --level wavelet");
   if (wavelet->decode >= 0 || wavelet->prompt >= 0)
     return weft_error(WEFT_INVALID, "--decode and --prompt need --level wavelet");
-  return sim(path, observe->trace, tokens, wavelet->json ? WEFT_TABLE_JSON : WEFT_TABLE_TEXT);
+  return sim(path, observe->trace, tokens, costs, wavelet->json ? WEFT_TABLE_JSON : WEFT_TABLE_TEXT);
 }
 
 static weft_status run(int argc, const char **argv) {
   weft_cli_observe observe = {0};
   char *level = NULL;
   double tokens = 0;
-  int json = 0;
+  int json = 0, costs = 0;
   int threads = 1;
   weft_cli_sim_wavelet_options wavelet = {.decode = -1, .prompt = -1};
   struct poptOption table[] = {
@@ -89,6 +91,8 @@ static weft_status run(int argc, const char **argv) {
       {"prompt", 0, POPT_ARG_LONGLONG, &wavelet.prompt, 0,
        "likewise: tokens in the KV cache before (default: so many that the last one fills it)", "N"},
       {"threads", 0, POPT_ARG_INT, &threads, 0, "wavelet level: 1 or 2, with the same result (default 1)", "N"},
+      {"costs", 0, POPT_ARG_NONE, &costs, 0,
+       "instead: what each op's cost rests on, with its stated error and how far it is extrapolated", NULL},
       {"json", 'j', POPT_ARG_NONE, &json, 0, "for programs", NULL},
       WEFT_CLI_OBSERVE_OPTIONS(observe),
       POPT_TABLEEND};
@@ -96,7 +100,8 @@ static weft_status run(int argc, const char **argv) {
                               .about =
                                   "Predicts the time of a schedule on its machine: what each queue does, what is not "
                                   "overlapped and why, and the bound that may not be beaten.",
-                              .examples = "  weft sim step.weft --trace step.pftrace --tokens 257e9\n",
+                              .examples = "  weft sim step.weft --trace step.pftrace --tokens 257e9\n"
+                                          "  weft sim step.weft --costs\n",
                               .table = table,
                               .positional_min = 1,
                               .positional_max = 1};
@@ -105,7 +110,8 @@ static weft_status run(int argc, const char **argv) {
   wavelet.threads = (uint32_t)threads;
   if (!status && (threads < 1 || threads > 2))
     status = weft_error(WEFT_INVALID, "--threads %d: expected 1 or 2", threads);
-  if (!status && !options.helped) status = choose(options.positional[0], level, &observe, tokens, &wavelet);
+  if (!status && !options.helped)
+    status = choose(options.positional[0], level, &observe, tokens, costs != 0, &wavelet);
   weft_cli_finish(&options);
   weft_cli_observe_finish(&observe);
   free(level);

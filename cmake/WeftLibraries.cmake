@@ -10,6 +10,7 @@ pkg_check_modules(PROTOBUF_C REQUIRED IMPORTED_TARGET libprotobuf-c)  # BSD-2
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)          # BSD-3
 pkg_check_modules(HWLOC REQUIRED IMPORTED_TARGET hwloc)               # BSD-3
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)          # BSD-2
+pkg_check_modules(LAPACKE REQUIRED IMPORTED_TARGET lapacke)           # least squares; BSD-3
 find_package(OpenMP REQUIRED COMPONENTS C)
 
 # oneDNN; Apache-2.0. Its CMake package asks for OpenCL's headers, which Weft does not use and Debian does not bring along.

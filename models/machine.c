@@ -87,6 +87,7 @@ weft_machine weft_machine_default(void) {
 void weft_machine_destroy(weft_machine *machine) {
   if (!machine) return;
   free(machine->roofline.rates);
+  weft_costs_destroy(machine->costs);
   free(machine);
 }
 
@@ -134,6 +135,11 @@ weft_status weft_machine_check(const weft_machine *m) {
     return weft_error(WEFT_INVALID,
                       "machine %s: a measured machine, and no other, names its host in one word, not \"%s\"", m->name,
                       m->host);
+  if (m->costs) {
+    weft_status status = weft_costs_check(m->costs);
+    if (!status) status = weft_costs_check_machine(m->costs, m);
+    if (status) return weft_status_prefix(status, "machine %s: costs: ", m->name);
+  }
   return m->kind == WEFT_ROOFLINE ? check_rates(m) : NULL;
 }
 
@@ -156,12 +162,21 @@ double weft_machine_memory_bytes(const weft_machine *m) {
   return (double)(m->mesh.sram_bytes_per_core - m->mesh.reserved_bytes_per_core) * m->mesh.columns * m->mesh.rows;
 }
 
+// Tables of one name may differ, and those of one content have different names.
+static char *with_costs(const weft_machine *machine, const char *spelling) {
+  if (!machine->costs) return weft_copy_text(spelling);
+  return weft_format("%s costs %016llx", spelling, (unsigned long long)weft_costs_hash(machine->costs));
+}
+
 uint64_t weft_machine_hash(const weft_machine *machine) {
   weft_machine plain = *machine;
   snprintf(plain.name, sizeof plain.name, "x");  // what it is, not what it is called
+  plain.costs = NULL;
   char *spelling = weft_machine_spell(&plain);
-  uint64_t hash = weft_hash_bytes(spelling, strlen(spelling));
+  char *whole = with_costs(machine, spelling);
+  uint64_t hash = weft_hash_bytes(whole, strlen(whole));
   free(spelling);
+  free(whole);
   return hash;
 }
 
@@ -209,6 +224,9 @@ void weft_machine_print(const weft_machine *m, FILE *out) {
           weft_text_bytes(weft_machine_memory_bytes(m), bytes));
   if (m->kind == WEFT_ROOFLINE && m->roofline.rate_count)
     fprintf(out, "  %-21s %17u  points of the efficiency curve\n", "measured rates", m->roofline.rate_count);
+  if (m->costs)
+    fprintf(out, "  %-21s %17s  %u classes of ops, %s\n", "costs", m->costs->name, m->costs->class_count,
+            m->costs->source);
   if (m->measured) fprintf(out, "  measured on %s\n", m->host);
 }
 

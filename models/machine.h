@@ -3,7 +3,8 @@
 // source, or says "estimate". Inside, everything is in base units: Hz, bytes, bytes/s, FLOP/s, seconds, watts.
 //
 // Files. Top keys: name, about, device (mesh or roofline), measured_on (only from `weft calibrate`: the host's
-// identity), rates, and the sections mesh and core, or roofline; io, store, swarm, system. Their keys are those of the
+// identity), rates, costs (of a mesh: a table in models/costs/ or a file; models/costs.h), fitted_costs (the same table,
+// written out: by weft_machine_pack, so that schedules need no other file), and the sections mesh and core, or roofline; io, store, swarm, system. Their keys are those of the
 // table in machine_fields.c, each {value: 850 MHz, source: "..."}. All keys of mesh or roofline are needed; in the
 // other sections a missing key has the value of weft_machine_default: in `core` the WSE-2's, elsewhere the CS-2's
 // (layer overhead, power and price 0).
@@ -16,6 +17,7 @@
 //             sendqueue turn hostin hostout hostword
 //   roofline  f32 f16 bf16 memory membw step cores shared copy computeeff memoryeff
 //             rate:op,dtype,rows,flops,bytes,seconds (may repeat)
+//   mesh      costs (a table in models/costs/; without it no table is used)
 //   both      io (in and out at once) in out iolatency store storebw maxsystems fanout swarmbw swarmlatency
 //             layer power price name measured
 // What is not said has the value of weft_machine_default: a core like the WSE-2's (850 MHz, 48 KiB of which 8 KiB are
@@ -32,6 +34,7 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "models/costs.h"
 #include "models/dtype.h"
 #include "models/ops.h"
 
@@ -115,7 +118,7 @@ typedef struct weft_roofline {
   uint32_t rate_count;
 } weft_roofline;
 
-typedef struct weft_machine {
+struct weft_machine {
   char name[64];
   char about[192];
   weft_device_kind kind;
@@ -131,9 +134,10 @@ typedef struct weft_machine {
   double swarm_latency_seconds;   // per level
   double layer_seconds;           // host's fixed cost per layer and pass (kernel switch); see the file for its source
   double power_watts, price_usd;  // of one system; 0 when unknown
+  weft_costs *costs;              // of ops on this mesh, fitted to the wavelet level; owned; NULL: none
   bool measured;                  // written by `weft calibrate`: times may be compared with measurements...
   char host[64];                  // ...of this computer (weft_machine_host_identity)
-} weft_machine;
+};
 
 // A mesh of 8x8 cores and a CS-2's surroundings; see "Spellings" above. The name is "unnamed".
 weft_machine weft_machine_default(void);

@@ -22,7 +22,7 @@ weft_status weft_rate_parse(const char *op, const char *dtype, const char *rows,
 }
 
 // Words other than the fields'.
-static const char *const extra_words[] = {"mesh", "roofline", "io", "name", "measured", "rate"};
+static const char *const extra_words[] = {"mesh", "roofline", "io", "name", "measured", "rate", "costs"};
 enum { EXTRA_WORDS = sizeof extra_words / sizeof *extra_words };
 
 static weft_status unknown_word(const char *key) {
@@ -101,6 +101,7 @@ static weft_status next_word(weft_machine *m, const char *key, char *value) {
   }
   if (strcmp(key, "name") == 0) return set_text(m->name, sizeof m->name, value);
   if (strcmp(key, "rate") == 0) return add_rate(m, value);
+  if (strcmp(key, "costs") == 0) return weft_costs_read(value, &m->costs);
   if (strcmp(key, "measured") == 0) {
     m->measured = true;
     return set_text(m->host, sizeof m->host, value);
@@ -177,6 +178,7 @@ char *weft_machine_spell(const weft_machine *m) {
   }
   if (strcmp(m->name, "spelled") != 0) fprintf(out, " name:%s", m->name);
   if (m->measured) fprintf(out, " measured:%s", m->host);
+  if (m->costs) fprintf(out, " costs:%s", m->costs->name);
   for (uint32_t i = 0; m->kind == WEFT_ROOFLINE && i < m->roofline.rate_count; ++i) {
     const weft_rate *r = &m->roofline.rates[i];
     fprintf(out, " rate:%s,%s,%s,%s,%s,%s", weft_op_name(r->op), weft_dtype_name(r->dtype),

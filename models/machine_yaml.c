@@ -1,6 +1,5 @@
 // Machines as YAML, through libcyaml. The schema is made from the table of fields; libcyaml's log is caught and told
 // again with file:line:column, what was found and what would be right.
-#include <cyaml/cyaml.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,9 @@
 #include "base/text.h"
 #include "models/machine_fields.h"
 #include "models/machine_internal.h"
+#include "models/yaml_internal.h"
+
+enum { MOST_COST_BYTES = 1 << 20 };
 
 typedef struct quantity {
   char *value, *source;
@@ -20,7 +22,7 @@ typedef struct rate_entry {
 
 // What libcyaml fills. A section's quantities lie at their place in the table of fields.
 typedef struct document {
-  char *name, *about, *device, *measured_on;
+  char *name, *about, *device, *measured_on, *costs, *fitted_costs;
   quantity *fields[WEFT_MACHINE_FIELDS];
   rate_entry *rates;
   uint32_t rate_count;
@@ -44,7 +46,7 @@ static const cyaml_schema_value_t rate_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_
 // The whole schema, for one reading.
 typedef struct schema {
   cyaml_schema_field_t sections[WEFT_SECTION_COUNT][WEFT_MACHINE_FIELDS + 1];
-  cyaml_schema_field_t top[WEFT_SECTION_COUNT + 6];
+  cyaml_schema_field_t top[WEFT_SECTION_COUNT + 8];
   cyaml_schema_value_t root;
 } schema;
 
@@ -64,6 +66,9 @@ static void make_schema(schema *s) {
       CYAML_FIELD_STRING_PTR("about", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, about, 0, 191),
       CYAML_FIELD_STRING_PTR("device", CYAML_FLAG_POINTER, document, device, 1, 40),
       CYAML_FIELD_STRING_PTR("measured_on", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, measured_on, 1, 63),
+      CYAML_FIELD_STRING_PTR("costs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, costs, 1, 400),
+      CYAML_FIELD_STRING_PTR("fitted_costs", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, fitted_costs, 1,
+                             MOST_COST_BYTES),
       CYAML_FIELD_SEQUENCE_COUNT("rates", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, document, rates, rate_count,
                                  &rate_schema, 0, WEFT_MACHINE_MAX_RATES)};
   for (; top < sizeof fixed / sizeof *fixed; ++top) s->top[top] = fixed[top];
@@ -79,62 +84,6 @@ static void make_schema(schema *s) {
                                    .mapping.fields = s->top};
 }
 
-// libcyaml's complaint: the first line is the reason, then a backtrace from the inside out.
-typedef struct complaint {
-  char reason[240], inside[64];
-  int line, column;
-  bool placed;
-} complaint;
-
-static void listen(cyaml_log_t level, void *context, const char *format, va_list arguments)
-    __attribute__((format(printf, 3, 0)));
-static void listen(cyaml_log_t level, void *context, const char *format, va_list arguments) {
-  complaint *c = context;
-  char text[400];
-  if (level < CYAML_LOG_ERROR) return;
-  vsnprintf(text, sizeof text, format, arguments);
-  text[strcspn(text, "\n")] = 0;
-  const char *said = strncmp(text, "Load: ", 6) == 0 ? text + 6 : text;
-  if (!c->reason[0]) snprintf(c->reason, sizeof c->reason, "%.200s", said);
-  const char *place = strstr(text, "(line: "), *field = strstr(text, "field '");
-  if (place && !c->placed) c->placed = sscanf(place, "(line: %d, column: %d)", &c->line, &c->column) == 2;
-  if (field && !c->inside[0]) snprintf(c->inside, sizeof c->inside, "%.*s", (int)strcspn(field + 7, "'"), field + 7);
-}
-
-static const char *skip_lines(const char *text, int lines) {
-  for (; lines > 0 && *text; ++text) lines -= *text == '\n';
-  return text;
-}
-
-static bool is_key_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-}
-
-// Where `key:` stands at or after `from`, or NULL. Comments are not looked into.
-static const char *find_key(const char *from, const char *key) {
-  size_t length = strlen(key);
-  if (length == 0) return NULL;
-  for (const char *at = from; *at; ++at) {
-    if (*at == '#' && at > from && (at[-1] == ' ' || at[-1] == '\n')) {
-      at += strcspn(at, "\n");
-      if (!*at) return NULL;
-      continue;
-    }
-    if ((at == from || !is_key_letter(at[-1])) && strncmp(at, key, length) == 0 &&
-        at[length + strspn(at + length, " \"'")] == ':')
-      return at;
-  }
-  return NULL;
-}
-
-static void place_of(const char *text, const char *at, int *out_line, int *out_column) {
-  *out_line = *out_column = 1;
-  for (; text < at; ++text) {
-    ++*out_column;
-    if (*text == '\n') ++*out_line, *out_column = 1;
-  }
-}
-
 static void known_keys(const char *known[WEFT_MACHINE_FIELDS + 32], size_t *out_count, const char *section) {
   size_t count = 0;
   int only = -1;
@@ -144,7 +93,8 @@ static void known_keys(const char *known[WEFT_MACHINE_FIELDS + 32], size_t *out_
     if (only < 0 || weft_machine_fields[i].section == (weft_machine_section)only)
       known[count++] = weft_machine_fields[i].key;
   if (only < 0) {
-    static const char *const others[] = {"name", "about", "device", "measured_on", "rates", "value", "source",
+    static const char *const others[] = {"name", "about", "device", "measured_on", "rates", "costs", "fitted_costs",
+                                         "value", "source",
                                          "op", "dtype", "rows", "flops", "bytes", "seconds"};
     for (size_t i = 0; i < sizeof others / sizeof *others; ++i) known[count++] = others[i];
     for (int i = 0; i < WEFT_SECTION_COUNT; ++i) known[count++] = weft_machine_section_name((weft_machine_section)i);
@@ -152,33 +102,14 @@ static void known_keys(const char *known[WEFT_MACHINE_FIELDS + 32], size_t *out_
   *out_count = count;
 }
 
-static weft_status retell(const complaint *c, const char *yaml, const char *where, cyaml_err_t error) {
-  int line = c->placed ? c->line : 1, column = c->placed ? c->column : 1;
-  const char *key = strncmp(c->reason, "Unexpected key: ", 16) == 0 ? c->reason + 16 : NULL;
-  if (key) {
-    // libcyaml's place is that of the value before; the key stands on that line or below.
-    const char *known[WEFT_MACHINE_FIELDS + 32], *found = find_key(skip_lines(yaml, line - 1), key);
-    size_t count;
-    known_keys(known, &count, c->inside);
-    if (found) place_of(yaml, found, &line, &column);
-    return weft_error(WEFT_INVALID, "%s:%d:%d: unknown key \"%s\"; the nearest known one is \"%s\"", where, line,
-                      column, key, weft_nearest(key, known, count));
-  }
-  if (strncmp(c->reason, "Missing required mapping field: ", 32) == 0)
-    return weft_error(WEFT_INVALID, "%s:%d:%d: the key \"%s\" is missing%s", where, line, column, c->reason + 32,
-                      strcmp(c->reason + 32, "source") == 0 ? ": every number names its source, or says estimate" : "");
-  return weft_error(WEFT_INVALID, "%s:%d:%d: %s%s%s", where, line, column,
-                    c->reason[0] ? c->reason : cyaml_strerror(error), c->inside[0] ? ", in " : "", c->inside);
-}
-
 // "file:line:column: section.key: " in front of what is wrong with a value.
 static weft_status at_value(weft_status status, const char *yaml, const char *where, const char *section,
                             const char *key) {
   int line = 1, column = 1;
-  const char *found = find_key(yaml, section);
-  if (found && key) found = find_key(found, key);
-  if (found && key && find_key(found, "value")) found = find_key(found, "value");
-  if (found) place_of(yaml, found, &line, &column);
+  const char *found = weft_yaml_find_key(yaml, section);
+  if (found && key) found = weft_yaml_find_key(found, key);
+  if (found && key && weft_yaml_find_key(found, "value")) found = weft_yaml_find_key(found, "value");
+  if (found) weft_yaml_place(yaml, found, &line, &column);
   return weft_status_prefix(status, "%s:%d:%d: %s%s%s: ", where, line, column, section, key ? "." : "", key ? key : "");
 }
 
@@ -217,6 +148,20 @@ static weft_status take_rates(const document *d, weft_machine *m, const char *ya
   return NULL;
 }
 
+static weft_status take_costs(const document *d, weft_machine *m, const char *yaml, const char *where) {
+  if (d->costs && d->fitted_costs)
+    return at_value(weft_error(WEFT_INVALID, "fitted_costs has a table already: one of the two is right"), yaml, where,
+                    "costs", NULL);
+  if (d->costs) {
+    weft_status status = weft_costs_read(d->costs, &m->costs);
+    if (!status) status = weft_costs_check_machine(m->costs, m);
+    return status ? at_value(status, yaml, where, "costs", NULL) : NULL;
+  }
+  if (!d->fitted_costs) return NULL;
+  weft_status status = weft_costs_unpack(d->fitted_costs, "table", &m->costs);
+  return status ? at_value(status, yaml, where, "fitted_costs", NULL) : NULL;
+}
+
 static weft_status take(const document *d, const char *yaml, const char *where, weft_machine *m) {
   *m = weft_machine_default();
   snprintf(m->name, sizeof m->name, "%s", d->name);
@@ -230,6 +175,7 @@ static weft_status take(const document *d, const char *yaml, const char *where, 
                     where, "device", NULL);
   WEFT_TRY(take_fields(d, m, yaml, where));
   WEFT_TRY(take_rates(d, m, yaml, where));
+  WEFT_TRY(take_costs(d, m, yaml, where));
   weft_status status = weft_machine_check(m);
   return status ? weft_status_prefix(status, "%s: ", where) : NULL;
 }
@@ -237,16 +183,19 @@ static weft_status take(const document *d, const char *yaml, const char *where, 
 weft_status weft_machine_unpack(const char *yaml, const char *where, weft_machine **out_machine) {
   schema *s = weft_allocate(sizeof *s);
   make_schema(s);
-  complaint c = {.line = 1};
+  weft_yaml_complaint c = {.line = 1};
   cyaml_config_t config = {
-      .log_fn = listen, .log_ctx = &c, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
+      .log_fn = weft_yaml_listen, .log_ctx = &c, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
   document *d = NULL;
   cyaml_err_t error =
       cyaml_load_data((const uint8_t *)yaml, strlen(yaml), &config, &s->root, (cyaml_data_t **)&d, NULL);
   weft_status status = NULL;
   weft_machine *m = NULL;
   if (error != CYAML_OK) {
-    status = retell(&c, yaml, where, error);
+    const char *known[WEFT_MACHINE_FIELDS + 32];
+    size_t count;
+    known_keys(known, &count, c.inside);
+    status = weft_yaml_retell(&c, yaml, where, error, known, count);
   } else if (!d) {
     status = weft_error(WEFT_INVALID, "%s:1:1: empty: a machine begins with \"name:\"", where);
   } else {
@@ -263,15 +212,16 @@ weft_status weft_machine_unpack(const char *yaml, const char *where, weft_machin
   return NULL;
 }
 
-// A YAML scalar in double quotes.
-static void print_text(FILE *out, const char *text) {
-  fputc('"', out);
-  for (; *text; ++text) {
-    if (*text == '"' || *text == '\\') fprintf(out, "\\%c", *text);
-    else if ((unsigned char)*text < 0x20 || *text == 127) fprintf(out, "\\x%02x", (unsigned)(unsigned char)*text);
-    else fputc(*text, out);
+static void print_costs(const weft_machine *m, FILE *out) {
+  if (!m->costs) return;
+  char *table = weft_costs_pack(m->costs);
+  fputs("fitted_costs: |\n", out);
+  for (const char *line = table; *line;) {
+    size_t length = strcspn(line, "\n");
+    fprintf(out, "  %.*s\n", (int)length, line);
+    line += length + (line[length] == '\n');
   }
-  fputc('"', out);
+  free(table);
 }
 
 char *weft_machine_pack(const weft_machine *m) {
@@ -280,7 +230,7 @@ char *weft_machine_pack(const weft_machine *m) {
   FILE *out = open_memstream(&text, &bytes);
   if (!out) return weft_copy_text("");
   fprintf(out, "name: \"%s\"\nabout: ", m->name);
-  print_text(out, m->about);
+  weft_yaml_print_text(out, m->about);
   fprintf(out, "\ndevice: %s\n", m->kind == WEFT_MESH ? "mesh" : "roofline");
   if (m->measured) fprintf(out, "measured_on: \"%s\"\n", m->host);
   weft_machine_section last = WEFT_SECTION_COUNT;
@@ -302,6 +252,7 @@ char *weft_machine_pack(const weft_machine *m) {
             weft_quantity_print(r->bytes, WEFT_BYTES, " ", parts[2]),
             weft_quantity_print(r->seconds, WEFT_SECONDS, " ", parts[3]));
   }
+  print_costs(m, out);
   fclose(out);
   return text;
 }

@@ -3,28 +3,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "sim/region_layout.h"
+
 namespace weft {
-
-// A step on a rectangle, in the letters of region.h.
-struct layout {
-  const weft_mesh &mesh;
-  double columns, rows;  // C, R
-  double tokens;         // N
-  double n;              // tokens per core
-  double groups;         // of rows, where there are fewer tokens than rows; 1 otherwise
-  double room;           // elements of the run's dtype that the plan leaves free in a core
-  double rate;           // multiply-accumulates per cycle
-  double add;            // f32 adds per cycle
-  double elementwise;    // of the run's dtype
-
-  double spread(double features) const { return std::ceil(features / columns); }
-  double shared_out(double features) const { return std::ceil(features / groups); }
-  double vector_cycles(double length) const { return mesh.vector_startup_cycles + length / rate; }
-};
 
 static double positive(double value) { return value > 0 ? value : 1; }
 
-static layout layout_of(const weft_schedule &schedule, const weft_step &step) {
+layout layout_of(const weft_schedule &schedule, const weft_step &step) {
   const weft_mesh &mesh = schedule.machine->mesh;
   bool full = schedule.run.dtype == WEFT_F32;
   double columns = step.rectangle.columns ? step.rectangle.columns : mesh.columns;
@@ -55,18 +40,6 @@ double reduce_cycles(const weft_mesh &mesh, double words, double cores) {
 double all_reduce_cycles(const weft_mesh &mesh, double words, double cores) {
   if (cores < 2) return 0;
   return reduce_cycles(mesh, words, cores) + words + cores * mesh.hop_cycles + 2 * mesh.ramp_cycles;
-}
-
-// The fewest cycles over all numbers of groups that there is room for; `cycles(groups, tokens per core)`.
-template <typename function>
-static double best_grouping(const layout &l, double features, function cycles) {
-  double best = cycles(l.groups, l.n);
-  for (double groups = 2; groups <= l.rows; groups *= 2) {
-    double n = std::ceil(l.tokens * groups / l.rows);
-    if (l.spread(features) * (n - l.n) > l.room) break;
-    best = std::min(best, cycles(groups, n));
-  }
-  return best;
 }
 
 // `spread` features lie over the columns, `made` outputs are summed along the row.
@@ -114,8 +87,7 @@ static double cached_attention_cycles(const layout &l, const weft_step &step) {
          reduce_cycles(l.mesh, l.tokens * features, l.rows);
 }
 
-// Features of a row of the step's widest activation; the op table's FLOPs are counted per element of it.
-static double features_of(const weft_schedule &schedule, const layout &l, const weft_step &step) {
+double features_of(const weft_schedule &schedule, const layout &l, const weft_step &step) {
   if (step.op == WEFT_OP_EMBED_BACKWARD) return static_cast<double>(step.out);
   if (step.op == WEFT_OP_CROSS_ENTROPY) return static_cast<double>(step.in);
   std::uint32_t tensor = step.outputs[0];
@@ -163,6 +135,7 @@ static double useful_cycles(const layout &l, const weft_step &step, double featu
 region_cycles region_step_cycles(const weft_schedule &schedule, const weft_step &step) {
   layout l = layout_of(schedule, step);
   region_cycles cycles;
+  if (fitted_cycles(schedule, step, l, cycles)) return cycles;
   cycles.useful = useful_cycles(l, step, features_of(schedule, l, step));
   cycles.fill = (l.rows + l.columns) * l.mesh.hop_cycles + 2 * l.mesh.ramp_cycles;
   return cycles;

@@ -49,6 +49,17 @@
 //
 // These are the published scheme's arithmetic, not measurements; what a machine file calls vector_startup_cycles
 // carries the machine's own loop and descriptor costs.
+//
+// Fitted costs. A machine that names a table (models/costs.h) takes every op that the table has from there instead: what
+// such a block takes on the cores of the wavelet level. The layout above decides which block a core has:
+//   products        the quickest of weights streamed one by one ("streamed") and block by block ("lowered"), over all
+//                   groupings; gathering the tokens of G rows costs what last_row's kernel takes for it on G rows
+//   weight gradient the better of both orientations, over all groupings
+//   attention       sequences have rows of their own and heads, as many together as is quickest, columns of their own,
+//                   so a kernel runs on each such rectangle; queries come in as many parts as the free SRAM asks for
+//   rope            heads likewise
+// What a form's terms of C and R alone say counts as fill. Forms are extrapolated from meshes of up to 32x32 cores to
+// the rectangle; the report says how far.
 #ifndef WEFT_SIM_REGION_H
 #define WEFT_SIM_REGION_H
 
@@ -59,6 +70,11 @@ namespace weft {
 struct region_cycles {
   double useful = 0;  // vector units or links work
   double fill = 0;    // once per step
+  // Where a table gave them: the class, how far beyond its measured shapes this one lies (models/costs.h) and in which
+  // variable. No class: the closed forms above.
+  const weft_cost_class *form = nullptr;
+  double beyond = 1;
+  weft_cost_variable beyond_in = WEFT_COST_COLUMNS;
 };
 
 region_cycles region_step_cycles(const weft_schedule &schedule, const weft_step &step);
