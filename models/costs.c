@@ -135,6 +135,11 @@ const char *weft_cost_kind(weft_op op, const weft_attributes *attributes) {
   }
 }
 
+double weft_cost_padded(const char *algorithm, weft_dtype dtype, double tokens) {
+  double whole = dtype != WEFT_F32 ? 8 : strcmp(algorithm, "panels") == 0 ? 4 : 1;
+  return ceil(tokens / whole) * whole;
+}
+
 double weft_cost_near_heads(uint32_t features, uint32_t head_dim, uint32_t columns) {
   uint32_t width = (features + columns - 1) / columns, most = 1;
   // Blocks meet heads in the same way every head_dim columns.

@@ -121,9 +121,10 @@ double weft_cost_beyond(const weft_cost_class *form, const weft_cost_shape *shap
 // `kind` of an op with these attributes, as above.
 const char *weft_cost_kind(weft_op op, const weft_attributes *attributes);
 
-// Two variables that take some counting. The most query heads per key head whose dimensions meet one core, where
+// Three variables that take some counting. Tokens with the padding that an algorithm needs. The most query heads per key head whose dimensions meet one core, where
 // `features` (heads x head_dim) lie in blocks over `columns` cores; and the passes in which an embedding's gradient is
 // summed, where a core has `width` features of each row: a pass fills 8 KiB with f32.
+double weft_cost_padded(const char *algorithm, weft_dtype dtype, double tokens);
 double weft_cost_near_heads(uint32_t features, uint32_t head_dim, uint32_t columns);
 double weft_cost_table_passes(double rows, double width);
 

@@ -23,6 +23,9 @@
 #define STREAMED                                                                                        \
   {{"i O", "a weight's task, decoding and start-up"}, {"i O v", "a multiply-add"},                      \
    {"C o v", "a partial sum along the row"}, {"C o", "an output"}, EACH_COLUMN, EACH_ROW, START}
+#define PANELS                                                                                          \
+  {{"C i o v", "a multiply-add"}, {"C i o", "a turn of the map loop"}, {"C o", "a map loop"},            \
+   {"C i v", "a panel along the row"}, EACH_COLUMN, EACH_ROW, START}
 #define POINTWISE {ELEMENT, {"n", "a row"}, START}
 #define NORM {ELEMENT, EACH_TOKEN, {"i", "weights streaming in"}, EACH_COLUMN, EACH_ROW, START}
 #define SCORES                                                                                          \
@@ -51,6 +54,7 @@
 
 const weft_calibration_class weft_calibration_classes[] = {
     {WEFT_OP_LINEAR, "streamed", "", WEFT_SILU, WEFT_CALIBRATE_STREAMED, true, STREAMED},
+    {WEFT_OP_LINEAR, "panels", "", WEFT_SILU, WEFT_CALIBRATE_PANELS, true, PANELS},
     OP(LINEAR, PRODUCT, PRODUCT),
     OP(LINEAR_BACKWARD_WEIGHT, PRODUCT, WEIGHT_GRADIENT),
     OP(LAYER_NORM, WIDTH, NORM),
@@ -128,6 +132,19 @@ static void draw_attention(dice *d, weft_calibration_call *c, bool grouped, bool
   c->room = keys < c->tokens ? c->tokens : keys;
 }
 
+// Every column of cores has one panel, as weights that enter at the edge would have. Tiles are not the smallest: those
+// wait for panels, and products of that size are quicker as they are lowered.
+static void draw_panels(dice *d, weft_calibration_call *c) {
+  static const uint32_t parts[] = {1, 1, 2, 4};
+  if (c->columns < c->rows) c->columns = c->rows;
+  c->columns = (c->columns + 3) / 4 * 4;
+  c->rows = c->columns / parts[log_uniform(d, 4) - 1];
+  uint32_t cores = c->columns * c->rows;
+  c->tokens = size_of(d, 7 + log_uniform(d, cores > 300 ? 17 : 57), c->rows);
+  c->in = size_of(d, 2 + log_uniform(d, cores > 300 ? 6 : 10), c->columns);
+  c->out = size_of(d, 2 + log_uniform(d, cores > 300 ? 6 : 10), c->columns);
+}
+
 weft_calibration_call weft_calibration_draw(const weft_calibration_class *what, weft_dtype dtype, uint64_t seed,
                                             uint32_t index, bool quick) {
   dice d = {seed, (uint64_t)(what - weft_calibration_classes) * 2 + (dtype == WEFT_F32), (uint64_t)index * 16};
@@ -141,6 +158,7 @@ weft_calibration_call weft_calibration_draw(const weft_calibration_class *what, 
   c.out = size_of(&d, log_uniform(&d, what->family == WEFT_CALIBRATE_STREAMED ? 8 : 12), c.columns);
   if (what->family == WEFT_CALIBRATE_STREAMED) c.in = size_of(&d, log_uniform(&d, 8), c.columns);
   switch (what->family) {
+    case WEFT_CALIBRATE_PANELS: draw_panels(&d, &c); break;
     case WEFT_CALIBRATE_HEADS:
       draw_heads(&d, &c, false);
       c.in = c.kv_heads * c.head_dim;
@@ -165,7 +183,7 @@ weft_cost_shape weft_calibration_shape(const weft_calibration_class *what, weft_
   weft_cost_shape s = {.of = {[WEFT_COST_COLUMNS] = call->columns, [WEFT_COST_ROWS] = call->rows}};
   double n = block(call->tokens, call->rows), width = block(call->in, call->columns);
   s.of[WEFT_COST_TOKENS] = n;
-  s.of[WEFT_COST_PADDED] = dtype == WEFT_F32 ? n : ceil(n / 8) * 8;
+  s.of[WEFT_COST_PADDED] = weft_cost_padded(what->algorithm, dtype, n);
   s.of[WEFT_COST_INNER] = width;
   s.of[WEFT_COST_MADE] = block(call->out, call->columns);
   s.of[WEFT_COST_MADE_IN_ALL] = call->out;

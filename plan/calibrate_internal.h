@@ -9,6 +9,7 @@
 typedef enum weft_calibration_family {
   WEFT_CALIBRATE_PRODUCT,    // tokens, in, out
   WEFT_CALIBRATE_STREAMED,   // the same; features over columns, tokens over rows, as everywhere
+  WEFT_CALIBRATE_PANELS,     // the same, on meshes of which the columns are a multiple of the rows
   WEFT_CALIBRATE_WIDTH,      // tokens, in
   WEFT_CALIBRATE_HEADS,      // tokens, in = heads x head_dim
   WEFT_CALIBRATE_ATTENTION,  // one sequence

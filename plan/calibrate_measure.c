@@ -80,6 +80,34 @@ static weft_status measure_streamed(const weft_machine *machine, weft_dtype dtyp
   return status;
 }
 
+// Products by panels, SUMMA's overlapped form: activations and weights in panels along rows and down columns. Neither
+// values nor a channel: nothing depends on them.
+static weft_status measure_panels(const weft_machine *machine, weft_dtype dtype, const weft_calibration_call *c,
+                                  double *out_cycles) {
+  weft_machine m = resized(machine, c->columns, c->rows);
+  weft_product_options options = weft_product_options_default(WEFT_GEMM_SUMMA, c->columns, c->rows);
+  options.m = c->tokens;
+  options.k = c->in;
+  options.n = c->out;
+  options.dtype = dtype;
+  options.result = WEFT_F32;
+  weft_product product;
+  weft_kernel *kernel;
+  weft_mesh_sim *mesh = NULL;
+  weft_mesh_options quiet = weft_mesh_options_default();
+  weft_mesh_report report;
+  quiet.count_links = false;
+  WEFT_TRY(weft_product_plan(&options, &product));
+  WEFT_TRY(weft_product_kernel(&product, &kernel));
+  weft_status status = weft_kernel_check(kernel, m.mesh.sram_bytes_per_core);
+  if (!status) status = weft_mesh_open(kernel, &m, &quiet, &mesh);
+  if (!status) status = weft_mesh_run(mesh, &report);
+  if (!status) *out_cycles = (double)report.cycles;
+  weft_mesh_close(mesh);
+  weft_kernel_destroy(kernel);
+  return status;
+}
+
 // ---- ops as they are lowered
 
 typedef struct operands {
@@ -179,6 +207,7 @@ static void place_rest(operands *o, weft_op op, const weft_calibration_call *c) 
 weft_status weft_calibration_measure(const weft_machine *machine, const weft_calibration_class *what, weft_dtype dtype,
                                      const weft_calibration_call *c, double *out_cycles) {
   if (what->family == WEFT_CALIBRATE_STREAMED) return measure_streamed(machine, dtype, c, out_cycles);
+  if (what->family == WEFT_CALIBRATE_PANELS) return measure_panels(machine, dtype, c, out_cycles);
   weft_machine m = resized(machine, c->columns, c->rows);
   uint32_t heads = c->kv_heads * c->lanes;
   weft_attributes a = {.batch = 1, .scale = 1, .epsilon = 1e-5f, .causal = true, .heads = heads,

@@ -26,15 +26,14 @@ struct table {
   const weft_cost_class *find(weft_op op, const char *algorithm, const char *kind = "") const {
     return weft_costs_find(&costs, op, algorithm, kind, dtype);
   }
-  double padded(double tokens) const { return dtype == WEFT_F32 ? tokens : std::ceil(tokens / 8) * 8; }
 };
 
-static weft_cost_shape shape_of(const table &t, double columns, double rows, double n, double i, double o = 0) {
+static weft_cost_shape shape_of(double columns, double rows, double n, double i, double o = 0) {
   weft_cost_shape s = {};
   s.of[WEFT_COST_COLUMNS] = columns;
   s.of[WEFT_COST_ROWS] = rows;
   s.of[WEFT_COST_TOKENS] = n;
-  s.of[WEFT_COST_PADDED] = t.padded(n);
+  s.of[WEFT_COST_PADDED] = n;
   s.of[WEFT_COST_INNER] = i;
   s.of[WEFT_COST_MADE] = o;
   return s;
@@ -56,7 +55,7 @@ static region_cycles evaluate(const weft_cost_class *form, const weft_cost_shape
 static double gather_cycles(const table &t, const layout &l, double groups, double i) {
   const weft_cost_class *form = t.find(WEFT_OP_LAST_ROW, "lowered");
   if (groups <= 1 || !form) return 0;
-  weft_cost_shape shape = shape_of(t, l.columns, groups, l.n, i);
+  weft_cost_shape shape = shape_of(l.columns, groups, l.n, i);
   return weft_cost_cycles(form, &shape);
 }
 
@@ -65,8 +64,9 @@ static void consider_grouped(const table &t, const layout &l, const weft_cost_cl
   if (!form) return;
   best_grouping(l, gathered, [&](double groups, double n) {
     double outputs = std::ceil(made / groups), i = l.spread(inner);
-    weft_cost_shape shape = shape_of(t, l.columns, l.rows, n, i, l.spread(outputs));
+    weft_cost_shape shape = shape_of(l.columns, l.rows, n, i, l.spread(outputs));
     shape.of[WEFT_COST_MADE_IN_ALL] = outputs;
+    shape.of[WEFT_COST_PADDED] = weft_cost_padded(form->algorithm, t.dtype, n);
     region_cycles cycles = evaluate(form, shape);
     cycles.useful += gather_cycles(t, l, groups, l.spread(gathered));
     best.consider(cycles);
@@ -76,7 +76,7 @@ static void consider_grouped(const table &t, const layout &l, const weft_cost_cl
 
 static choice product(const table &t, const layout &l, double inner, double made) {
   choice best;
-  for (const char *algorithm : {"streamed", "lowered"})
+  for (const char *algorithm : {"streamed", "panels", "lowered"})
     consider_grouped(t, l, t.find(WEFT_OP_LINEAR, algorithm), inner, made, inner, best);
   return best;
 }
@@ -111,6 +111,18 @@ static double attention_bytes(const weft_cost_shape &s, bool backward, double el
   return backward ? 2 * (scores + gathered) : scores + gathered;
 }
 
+// Queries, keys, values and outputs (their gradients too) of a rectangle whose columns are used as so many fewer and its
+// rows as so many more: a line of cores folded, so neighbours stay neighbours. What a core's part is then, it picks from
+// its gathered row; keys that lie in a cache are laid there as they come and do not move.
+static double fold_cycles(const table &t, weft_op op, double fold, double columns, double tokens, double rows,
+                          double features) {
+  const weft_cost_class *form = t.find(WEFT_OP_LAST_ROW, "lowered");
+  if (fold <= 1 || !form) return 0;
+  double matrices = op == WEFT_OP_ATTENTION_BACKWARD ? 4 : op == WEFT_OP_ATTENTION ? 2 : 1;  // of queries and of keys
+  weft_cost_shape shape = shape_of(1, columns, std::ceil(tokens / rows), std::ceil(features / columns));
+  return matrices * weft_cost_cycles(form, &shape);
+}
+
 static choice attention(const table &t, const layout &l, const weft_step &step) {
   const weft_attributes &a = step.attributes;
   choice best;
@@ -123,18 +135,24 @@ static choice attention(const table &t, const layout &l, const weft_step &step) 
   double turns = std::ceil(sequences / l.rows), room = std::max(l.room * element, 4096.0);
   double lanes = std::max(1.0, std::floor(static_cast<double>(a.heads) / a.kv_heads));
   each_group_of_heads(l, a.kv_heads, lanes, a.head_dim, [&](const rectangle_of_heads &r) {
-    auto features = static_cast<std::uint32_t>(r.kv_heads * a.head_dim), columns = static_cast<std::uint32_t>(r.columns);
-    weft_cost_shape s = shape_of(t, r.columns, rows, std::ceil(tokens / rows), 0);
-    s.of[WEFT_COST_KEYS] = std::ceil(keys / rows);
-    s.of[WEFT_COST_QUERIES] = s.of[WEFT_COST_TOKENS] * rows;
-    s.of[WEFT_COST_SEEN] = tokens;
-    s.of[WEFT_COST_HEADS] = r.kv_heads * lanes;
-    s.of[WEFT_COST_NEAR_HEADS] = weft_cost_near_heads(features, a.head_dim, columns) * lanes;
-    s.of[WEFT_COST_QUERY_FEATURES] = std::ceil(features / r.columns) * lanes;
-    double bytes = attention_bytes(s, step.op == WEFT_OP_ATTENTION_BACKWARD, element);
-    double parts = std::min(std::max(1.0, std::ceil(bytes / room)), tokens);
-    for (weft_cost_variable v : {WEFT_COST_TOKENS, WEFT_COST_QUERIES, WEFT_COST_SEEN}) s.of[v] /= parts;
-    best.consider(evaluate(form, s, turns * parts));
+    auto features = static_cast<std::uint32_t>(r.kv_heads * a.head_dim);
+    for (double fold = 1; fold <= r.columns; fold *= 2) {
+      double columns = std::floor(r.columns / fold), lines = std::min(rows * fold, keys);
+      weft_cost_shape s = shape_of(columns, lines, std::ceil(tokens / lines), 0);
+      s.of[WEFT_COST_KEYS] = std::ceil(keys / lines);
+      s.of[WEFT_COST_QUERIES] = s.of[WEFT_COST_TOKENS] * lines;
+      s.of[WEFT_COST_SEEN] = tokens;
+      s.of[WEFT_COST_HEADS] = r.kv_heads * lanes;
+      s.of[WEFT_COST_NEAR_HEADS] =
+          weft_cost_near_heads(features, a.head_dim, static_cast<std::uint32_t>(columns)) * lanes;
+      s.of[WEFT_COST_QUERY_FEATURES] = std::ceil(features / columns) * lanes;
+      double bytes = attention_bytes(s, step.op == WEFT_OP_ATTENTION_BACKWARD, element);
+      double parts = std::min(std::max(1.0, std::ceil(bytes / room)), tokens);
+      for (weft_cost_variable v : {WEFT_COST_TOKENS, WEFT_COST_QUERIES, WEFT_COST_SEEN}) s.of[v] /= parts;
+      region_cycles cycles = evaluate(form, s, turns * parts);
+      cycles.useful += turns * fold_cycles(t, step.op, fold, r.columns, tokens, rows, features * (1 + lanes));
+      best.consider(cycles);
+    }
   });
   return best;
 }
@@ -146,7 +164,7 @@ static choice rope(const table &t, const layout &l, double features, const weft_
   auto heads = static_cast<std::uint32_t>(std::max(1.0, std::ceil(features / a.head_dim)));
   each_group_of_heads(l, heads, 1, a.head_dim, [&](const rectangle_of_heads &r) {
     double width = std::ceil(r.kv_heads * a.head_dim / r.columns);
-    best.consider(evaluate(form, shape_of(t, r.columns, l.rows, l.n, width)));
+    best.consider(evaluate(form, shape_of(r.columns, l.rows, l.n, width)));
   });
   return best;
 }
@@ -161,7 +179,7 @@ static choice rows_moved(const table &t, const layout &l, const weft_step &step,
   double sequences = std::max(step.attributes.batch, 1u), tokens = std::ceil(l.tokens / sequences);
   double room = step.op == WEFT_OP_CACHE_WRITE ? std::max<double>(step.attributes.context, tokens) : 1;
   double rows = std::min(std::max(std::floor(l.rows / sequences), 1.0), std::max(tokens, room));
-  weft_cost_shape s = shape_of(t, l.columns, rows, std::ceil(tokens / rows), l.spread(features));
+  weft_cost_shape s = shape_of(l.columns, rows, std::ceil(tokens / rows), l.spread(features));
   s.of[WEFT_COST_KEYS] = std::ceil(room / rows);
   best.consider(evaluate(form, s, std::ceil(sequences / l.rows)));
   return best;
@@ -178,7 +196,7 @@ static choice by_width(const table &t, const layout &l, const weft_schedule &sch
   choice best;
   const weft_cost_class *form = t.find(step.op, "lowered", weft_cost_kind(step.op, &step.attributes));
   if (!form) return best;
-  weft_cost_shape s = shape_of(t, l.columns, l.rows, l.n, l.spread(std::max(features, 1.0)));
+  weft_cost_shape s = shape_of(l.columns, l.rows, l.n, l.spread(std::max(features, 1.0)));
   if (step.op == WEFT_OP_EMBED || step.op == WEFT_OP_EMBED_BACKWARD) {
     s.of[WEFT_COST_TABLE_ROWS] = table_rows(schedule, step);
     s.of[WEFT_COST_PASSES] = weft_cost_table_passes(s.of[WEFT_COST_TABLE_ROWS], s.of[WEFT_COST_INNER]);
