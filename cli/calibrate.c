@@ -1,4 +1,4 @@
-// weft calibrate: measures this computer and writes its machine file, or fits costs of ops to a mesh' wavelet level.
+// weft calibrate: measures this computer and writes its machine file, or fits costs of ops to a mesh.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,8 +81,9 @@ static weft_status carry_out(const request *r) {
   if (r->op || r->quick || r->check || r->json || r->csv)
     return weft_error(WEFT_INVALID, "--op, --quick, --check, --json and --csv go with --machine NAME");
   if (!r->path)
-    return weft_error(WEFT_INVALID,
-                      "calibrate: -o FILE is needed: where to write the machine, such as -o host.yaml; or --machine NAME");
+    return weft_error(
+        WEFT_INVALID,
+        "calibrate: -o FILE is needed: where to write the machine, such as -o host.yaml; or --machine NAME");
   double seconds = r->seconds > 0 ? r->seconds : weft_measure_options_default().seconds;
   return calibrate(r->path, r->backend ? r->backend : "cpu", seconds, r->threads);
 }
@@ -108,14 +109,17 @@ static weft_status run(int argc, const char **argv) {
           "Measures this computer: every op by size and dtype, memory, copies, hand-overs between threads, disk. "
           "Schedules compiled for the machine file that it writes can be simulated and compared with runs on "
           "this computer. Other programs make the measurements, and so the predictions, slower.\n\n"
-          "With --machine: executes every class of ops on small meshes of that machine's cores, wavelet by wavelet, and "
+          "With --machine: executes every class of ops on small meshes of that machine's cores, wavelet by wavelet, "
+          "and "
           "fits closed forms of their cycles, which the region level takes its costs from. Printed with the error on "
-          "shapes that were not fitted. A machine's file names its table as \"costs: NAME\". --check exits with 4 when a "
+          "shapes that were not fitted. A machine's file names its table as \"costs: NAME\". --check exits with 4 when "
+          "a "
           "class is off by more than it states.",
-      .examples = "  weft calibrate -o host.yaml\n  weft calibrate -o quick.yaml --seconds 5 --threads 2\n"
-                  "  weft calibrate --machine wse2 -o models/costs/wse2.yaml\n"
-                  "  weft calibrate --machine wse3 --op linear --quick\n"
-                  "  weft calibrate --machine wse2 --check --quick\n",
+      .examples =
+          "  weft calibrate -o host.yaml\n  weft calibrate -o quick.yaml --seconds 5 --threads 2\n"
+          "  weft calibrate --machine wse2 -o models/costs/wse2.yaml\n"
+          "  weft calibrate --machine wse3 --op linear --quick\n"
+          "  weft calibrate --machine wse2 --check --quick\n",
       .table = table};
   WEFT_TRY(weft_cli_parse(&options, argc, argv));
   weft_status status = options.helped ? NULL : carry_out(&r);

@@ -1,5 +1,6 @@
 #include "cli/calibrate_mesh.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,9 @@ static void name_class(weft_table *table, const weft_cost_class *form) {
   weft_table_text(table, weft_dtype_name(form->dtype));
 }
 
+// To a hundredth of a thousandth: what programs read has no digits that only rounding made.
+static double percent(double share) { return round(share * 1e7) * 1e-5; }
+
 // "2.03 C n i o + 108 C"
 static void describe(const weft_cost_class *form, char *out, size_t room) {
   size_t used = 0;
@@ -47,14 +51,14 @@ static void print_costs(const weft_costs *costs, weft_table_form form) {
   weft_table_column(table, "worst_error", "%");
   weft_table_column(table, "cycles", NULL);
   for (uint32_t c = 0; c < costs->class_count; ++c) {
-    const weft_cost_class *class = &costs->classes[c];
+    const weft_cost_class *each = &costs->classes[c];
     char cycles[400];
-    describe(class, cycles, sizeof cycles);
-    name_class(table, class);
-    weft_table_integer(table, class->fitted);
-    weft_table_integer(table, class->held_out);
-    weft_table_number(table, 100 * class->mean_error, 2);
-    weft_table_number(table, 100 * class->worst_error, 2);
+    describe(each, cycles, sizeof cycles);
+    name_class(table, each);
+    weft_table_integer(table, each->fitted);
+    weft_table_integer(table, each->held_out);
+    weft_table_number(table, percent(each->mean_error), 2);
+    weft_table_number(table, percent(each->worst_error), 2);
     weft_table_text(table, cycles);
   }
   weft_table_print(table, form, stdout);
@@ -86,7 +90,8 @@ static weft_status fit(const weft_machine *machine, const weft_calibrate_mesh *r
 static weft_status check(const weft_machine *machine, const weft_calibrate_mesh *request,
                          const weft_calibration_options *options) {
   if (!machine->costs)
-    return weft_error(WEFT_INVALID, "machine %s has no table of costs to check; its file would name one as \"costs: %s\"",
+    return weft_error(WEFT_INVALID,
+                      "machine %s has no table of costs to check; its file would name one as \"costs: %s\"",
                       machine->name, machine->name);
   weft_calibration_check *checks;
   uint32_t count, beyond = 0;
@@ -102,9 +107,9 @@ static weft_status check(const weft_machine *machine, const weft_calibrate_mesh 
   for (uint32_t c = 0; c < count; ++c) {
     name_class(table, checks[c].form);
     weft_table_integer(table, checks[c].shapes);
-    weft_table_number(table, 100 * checks[c].mean_error, 2);
-    weft_table_number(table, 100 * checks[c].worst_error, 2);
-    weft_table_number(table, 100 * checks[c].form->worst_error, 2);
+    weft_table_number(table, percent(checks[c].mean_error), 2);
+    weft_table_number(table, percent(checks[c].worst_error), 2);
+    weft_table_number(table, percent(checks[c].form->worst_error), 2);
     weft_table_text(table, checks[c].within ? "within" : "beyond");
     beyond += !checks[c].within;
   }
@@ -112,9 +117,10 @@ static weft_status check(const weft_machine *machine, const weft_calibrate_mesh 
   weft_table_destroy(table);
   free(checks);
   if (beyond)
-    return weft_error(WEFT_OUTSIDE, "table %s: %u of %u classes miss fresh shapes by more, on average, than their worst "
-                      "stated error; weft calibrate --machine %s fits anew", machine->costs->name, beyond, count,
-                      machine->name);
+    return weft_error(WEFT_OUTSIDE,
+                      "table %s: %u of %u classes miss fresh shapes by more, on average, than their worst "
+                      "stated error; weft calibrate --machine %s fits anew",
+                      machine->costs->name, beyond, count, machine->name);
   return NULL;
 }
 

@@ -100,8 +100,9 @@ static weft_status run(int argc, const char **argv) {
                               .about =
                                   "Predicts the time of a schedule on its machine: what each queue does, what is not "
                                   "overlapped and why, and the bound that may not be beaten.",
-                              .examples = "  weft sim step.weft --trace step.pftrace --tokens 257e9\n"
-                                          "  weft sim step.weft --costs\n",
+                              .examples =
+                                  "  weft sim step.weft --trace step.pftrace --tokens 257e9\n"
+                                  "  weft sim step.weft --costs\n",
                               .table = table,
                               .positional_min = 1,
                               .positional_max = 1};
@@ -110,8 +111,7 @@ static weft_status run(int argc, const char **argv) {
   wavelet.threads = (uint32_t)threads;
   if (!status && (threads < 1 || threads > 2))
     status = weft_error(WEFT_INVALID, "--threads %d: expected 1 or 2", threads);
-  if (!status && !options.helped)
-    status = choose(options.positional[0], level, &observe, tokens, costs != 0, &wavelet);
+  if (!status && !options.helped) status = choose(options.positional[0], level, &observe, tokens, costs != 0, &wavelet);
   weft_cli_finish(&options);
   weft_cli_observe_finish(&observe);
   free(level);

@@ -119,10 +119,8 @@ double weft_cost_beyond(const weft_cost_class *form, const weft_cost_shape *shap
 }
 
 const char *weft_cost_kind(weft_op op, const weft_attributes *attributes) {
-  static const char *const activations[WEFT_ACTIVATION_COUNT] = {[WEFT_GELU_TANH] = "gelu_tanh",
-                                                                 [WEFT_GELU_ERF] = "gelu_erf",
-                                                                 [WEFT_SILU] = "silu",
-                                                                 [WEFT_RELU] = "relu"};
+  static const char *const activations[WEFT_ACTIVATION_COUNT] = {
+      [WEFT_GELU_TANH] = "gelu_tanh", [WEFT_GELU_ERF] = "gelu_erf", [WEFT_SILU] = "silu", [WEFT_RELU] = "relu"};
   switch (op) {
     case WEFT_OP_ACTIVATION:
     case WEFT_OP_ACTIVATION_BACKWARD:
@@ -207,8 +205,8 @@ weft_status weft_costs_check(const weft_costs *costs) {
 
 // Size, clock, memory and what only says whether a kernel fits do not change its cycles.
 static bool decides(const weft_machine_field *field) {
-  static const char *const others[] = {"columns", "rows", "clock", "sram_per_core", "reserved_per_core",
-                                       "router_ports", "colours"};
+  static const char *const others[] = {"columns",           "rows",         "clock",  "sram_per_core",
+                                       "reserved_per_core", "router_ports", "colours"};
   if (field->section != WEFT_SECTION_MESH && field->section != WEFT_SECTION_CORE) return false;
   for (size_t i = 0; i < sizeof others / sizeof *others; ++i)
     if (strcmp(field->key, others[i]) == 0) return false;

@@ -8,8 +8,8 @@
 //   linear, streamed, f16:  28.1 "C i o" + 0.5 "C i o v" + ...      cycles of the whole op on a rectangle of cores
 //
 // Every term has a cause in the kernel that was measured; none is negative. With the terms stand the number of shapes
-// that were fitted and that were held out, the mean and the worst error of the form on those held out (as a share of
-// the cycles that the mesh took), and for each variable the range of the measured shapes: beyond it a form is
+// that were fitted and that were held out, the form's mean error on those held out and its worst on any shape (as a
+// share of the cycles that the mesh took), and for each variable the range of the measured shapes: beyond it a form is
 // extrapolated, which weft_costs_beyond tells.
 //
 // f16 stands for both 16-bit formats, which take the same cycles. `kind` tells ops of one name apart: the activation of
@@ -67,7 +67,7 @@ typedef struct weft_cost_class {
   char algorithm[WEFT_COST_WORD], kind[WEFT_COST_WORD];
   weft_dtype dtype;  // WEFT_F32 or WEFT_F16
   uint32_t fitted, held_out;
-  double mean_error, worst_error;  // on those held out, >= 0
+  double mean_error, worst_error;  // of those held out; of all; >= 0
   weft_cost_term terms[WEFT_COST_TERMS];
   uint32_t term_count;
   bool ranged[WEFT_COST_VARIABLES];  // which variables were varied
@@ -117,13 +117,13 @@ double weft_cost_once_cycles(const weft_cost_class *form, const weft_cost_shape 
 // How far a shape lies outside what was measured: the greatest ratio of a variable to the end of its range; 1: inside.
 double weft_cost_beyond(const weft_cost_class *form, const weft_cost_shape *shape, weft_cost_variable *out_variable);
 
-
 // `kind` of an op with these attributes, as above.
 const char *weft_cost_kind(weft_op op, const weft_attributes *attributes);
 
-// Three variables that take some counting. Tokens with the padding that an algorithm needs. The most query heads per key head whose dimensions meet one core, where
-// `features` (heads x head_dim) lie in blocks over `columns` cores; and the passes in which an embedding's gradient is
-// summed, where a core has `width` features of each row: a pass fills 8 KiB with f32.
+// Three variables that take some counting. Tokens with the padding that an algorithm needs. The most query heads per
+// key head whose dimensions meet one core, where `features` (heads x head_dim) lie in blocks over `columns` cores; and
+// the passes in which an embedding's gradient is summed, where a core has `width` features of each row: a pass fills 8
+// KiB with f32.
 double weft_cost_padded(const char *algorithm, weft_dtype dtype, double tokens);
 double weft_cost_near_heads(uint32_t features, uint32_t head_dim, uint32_t columns);
 double weft_cost_table_passes(double rows, double width);

@@ -66,8 +66,7 @@ static const cyaml_schema_field_t class_fields[] = {
     CYAML_FIELD_END};
 static const cyaml_schema_value_t class_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, class_entry, class_fields)};
 static const cyaml_schema_field_t top_fields[] = {
-    TEXT(name, document, 63),
-    TEXT(source, document, 191),
+    TEXT(name, document, 63), TEXT(source, document, 191),
     CYAML_FIELD_SEQUENCE_COUNT("constants", CYAML_FLAG_POINTER, document, constants, constant_count, &constant_schema,
                                1, MOST_CONSTANTS),
     CYAML_FIELD_SEQUENCE_COUNT("classes", CYAML_FLAG_POINTER, document, classes, class_count, &class_schema, 1,
@@ -75,9 +74,10 @@ static const cyaml_schema_field_t top_fields[] = {
     CYAML_FIELD_END};
 static const cyaml_schema_value_t root_schema = {CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, document, top_fields)};
 
-static const char *const known_keys[] = {"name", "source", "constants", "classes", "constant", "value", "op",
-                                         "algorithm", "kind", "dtype", "fitted", "held_out", "mean_error",
-                                         "worst_error", "terms", "ranges", "cycles", "of", "cause", "least", "most"};
+static const char *const known_keys[] = {"name",       "source",      "constants", "classes", "constant", "value",
+                                         "op",         "algorithm",   "kind",      "dtype",   "fitted",   "held_out",
+                                         "mean_error", "worst_error", "terms",     "ranges",  "cycles",   "of",
+                                         "cause",      "least",       "most"};
 
 // ---- reading
 
@@ -153,8 +153,11 @@ static weft_status take(const document *d, const char *yaml, const char *where, 
 
 weft_status weft_costs_unpack(const char *yaml, const char *where, weft_costs **out_costs) {
   weft_yaml_complaint c = {.line = 1};
-  cyaml_config_t config = {.log_fn = weft_yaml_listen, .log_ctx = &c, .mem_fn = cyaml_mem,
-                           .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
+  cyaml_config_t config = {.log_fn = weft_yaml_listen,
+                           .log_ctx = &c,
+                           .mem_fn = cyaml_mem,
+                           .log_level = CYAML_LOG_ERROR,
+                           .flags = CYAML_CFG_NO_ALIAS};
   document *d = NULL;
   cyaml_err_t error =
       cyaml_load_data((const uint8_t *)yaml, strlen(yaml), &config, &root_schema, (cyaml_data_t **)&d, NULL);

@@ -306,8 +306,10 @@ void weft_machine_host_identity(char out_identity[64]) {
   size_t used = 0;
   for (const char *c = model; *c && used + 1 < sizeof words - 8; ++c) {
     bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') || *c == '.';
-    if (plain) words[used++] = *c;
-    else if (used && words[used - 1] != '-') words[used++] = '-';
+    if (plain)
+      words[used++] = *c;
+    else if (used && words[used - 1] != '-')
+      words[used++] = '-';
   }
   while (used && words[used - 1] == '-') --used;
   words[used] = 0;

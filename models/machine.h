@@ -3,11 +3,11 @@
 // source, or says "estimate". Inside, everything is in base units: Hz, bytes, bytes/s, FLOP/s, seconds, watts.
 //
 // Files. Top keys: name, about, device (mesh or roofline), measured_on (only from `weft calibrate`: the host's
-// identity), rates, costs (of a mesh: a table in models/costs/ or a file; models/costs.h), fitted_costs (the same table,
-// written out: by weft_machine_pack, so that schedules need no other file), and the sections mesh and core, or roofline; io, store, swarm, system. Their keys are those of the
-// table in machine_fields.c, each {value: 850 MHz, source: "..."}. All keys of mesh or roofline are needed; in the
-// other sections a missing key has the value of weft_machine_default: in `core` the WSE-2's, elsewhere the CS-2's
-// (layer overhead, power and price 0).
+// identity), rates, costs (of a mesh: a table in models/costs/ or a file; models/costs.h), fitted_costs (the same
+// table, written out: by weft_machine_pack, so that schedules need no other file), and the sections mesh and core, or
+// roofline; io, store, swarm, system. Their keys are those of the table in machine_fields.c, each {value: 850 MHz,
+// source: "..."}. All keys of mesh or roofline are needed; in the other sections a missing key has the value of
+// weft_machine_default: in `core` the WSE-2's, elsewhere the CS-2's (layer overhead, power and price 0).
 //
 // Spellings. Words key:value without blanks inside. The first is mesh:COLUMNSxROWS or roofline:FLOPS (peak of every
 // dtype); then in any order, each at most once:

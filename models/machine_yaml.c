@@ -30,8 +30,7 @@ typedef struct document {
 
 static const cyaml_schema_field_t quantity_fields[] = {
     CYAML_FIELD_STRING_PTR("value", CYAML_FLAG_POINTER, quantity, value, 1, 80),
-    CYAML_FIELD_STRING_PTR("source", CYAML_FLAG_POINTER, quantity, source, 1, 400),
-    CYAML_FIELD_END};
+    CYAML_FIELD_STRING_PTR("source", CYAML_FLAG_POINTER, quantity, source, 1, 400), CYAML_FIELD_END};
 
 static const cyaml_schema_field_t rate_fields[] = {
     CYAML_FIELD_STRING_PTR("op", CYAML_FLAG_POINTER, rate_entry, op, 1, 40),
@@ -58,8 +57,10 @@ static void make_schema(schema *s) {
     cyaml_schema_field_t *field = &s->sections[section][counts[section]++];
     field->key = weft_machine_fields[i].key;
     field->data_offset = (uint32_t)(offsetof(document, fields) + i * sizeof(quantity *));
-    field->value = (cyaml_schema_value_t){.type = CYAML_MAPPING, .flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
-                                          .data_size = sizeof(quantity), .mapping.fields = quantity_fields};
+    field->value = (cyaml_schema_value_t){.type = CYAML_MAPPING,
+                                          .flags = CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL,
+                                          .data_size = sizeof(quantity),
+                                          .mapping.fields = quantity_fields};
   }
   const cyaml_schema_field_t fixed[] = {
       CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, document, name, 1, 63),
@@ -80,8 +81,8 @@ static void make_schema(schema *s) {
                                           .data_size = sizeof(document),
                                           .mapping.fields = s->sections[section]};
   }
-  s->root = (cyaml_schema_value_t){.type = CYAML_MAPPING, .flags = CYAML_FLAG_POINTER, .data_size = sizeof(document),
-                                   .mapping.fields = s->top};
+  s->root = (cyaml_schema_value_t){
+      .type = CYAML_MAPPING, .flags = CYAML_FLAG_POINTER, .data_size = sizeof(document), .mapping.fields = s->top};
 }
 
 static void known_keys(const char *known[WEFT_MACHINE_FIELDS + 32], size_t *out_count, const char *section) {
@@ -93,9 +94,9 @@ static void known_keys(const char *known[WEFT_MACHINE_FIELDS + 32], size_t *out_
     if (only < 0 || weft_machine_fields[i].section == (weft_machine_section)only)
       known[count++] = weft_machine_fields[i].key;
   if (only < 0) {
-    static const char *const others[] = {"name", "about", "device", "measured_on", "rates", "costs", "fitted_costs",
-                                         "value", "source",
-                                         "op", "dtype", "rows", "flops", "bytes", "seconds"};
+    static const char *const others[] = {"name",  "about",        "device", "measured_on", "rates",
+                                         "costs", "fitted_costs", "value",  "source",      "op",
+                                         "dtype", "rows",         "flops",  "bytes",       "seconds"};
     for (size_t i = 0; i < sizeof others / sizeof *others; ++i) known[count++] = others[i];
     for (int i = 0; i < WEFT_SECTION_COUNT; ++i) known[count++] = weft_machine_section_name((weft_machine_section)i);
   }
@@ -122,7 +123,8 @@ static weft_status take_fields(const document *d, weft_machine *m, const char *y
     weft_status status = NULL;
     if (d->fields[i] && !has)
       status = weft_error(WEFT_INVALID, "the device is a %s, which has no such section", d->device);
-    else if (d->fields[i]) status = weft_machine_field_set(m, field, d->fields[i]->value);
+    else if (d->fields[i])
+      status = weft_machine_field_set(m, field, d->fields[i]->value);
     else if (device && has) {
       status = weft_error(WEFT_INVALID, "missing: %s, as in \"%s\"", weft_dimension_name(field->dimension),
                           weft_dimension_example(field->dimension));
@@ -168,8 +170,10 @@ static weft_status take(const document *d, const char *yaml, const char *where, 
   snprintf(m->about, sizeof m->about, "%s", d->about ? d->about : "");
   snprintf(m->host, sizeof m->host, "%s", d->measured_on ? d->measured_on : "");
   m->measured = d->measured_on != NULL;
-  if (strcmp(d->device, "mesh") == 0) m->kind = WEFT_MESH;
-  else if (strcmp(d->device, "roofline") == 0) m->kind = WEFT_ROOFLINE;
+  if (strcmp(d->device, "mesh") == 0)
+    m->kind = WEFT_MESH;
+  else if (strcmp(d->device, "roofline") == 0)
+    m->kind = WEFT_ROOFLINE;
   else
     return at_value(weft_error(WEFT_INVALID, "\"%s\" is no kind of device: mesh or roofline is right", d->device), yaml,
                     where, "device", NULL);
@@ -184,8 +188,11 @@ weft_status weft_machine_unpack(const char *yaml, const char *where, weft_machin
   schema *s = weft_allocate(sizeof *s);
   make_schema(s);
   weft_yaml_complaint c = {.line = 1};
-  cyaml_config_t config = {
-      .log_fn = weft_yaml_listen, .log_ctx = &c, .mem_fn = cyaml_mem, .log_level = CYAML_LOG_ERROR, .flags = CYAML_CFG_NO_ALIAS};
+  cyaml_config_t config = {.log_fn = weft_yaml_listen,
+                           .log_ctx = &c,
+                           .mem_fn = cyaml_mem,
+                           .log_level = CYAML_LOG_ERROR,
+                           .flags = CYAML_CFG_NO_ALIAS};
   document *d = NULL;
   cyaml_err_t error =
       cyaml_load_data((const uint8_t *)yaml, strlen(yaml), &config, &s->root, (cyaml_data_t **)&d, NULL);
@@ -240,8 +247,10 @@ char *weft_machine_pack(const weft_machine *m) {
     if (field->section != last) fprintf(out, "%s:\n", weft_machine_section_name(field->section));
     last = field->section;
     fprintf(out, "  %s: {value: %s, source: ", field->key, weft_machine_field_print(m, field, " ", value));
-    if (m->measured) fputs("weft calibrate}\n", out);
-    else fprintf(out, "\"see %s.yaml\"}\n", m->name);
+    if (m->measured)
+      fputs("weft calibrate}\n", out);
+    else
+      fprintf(out, "\"see %s.yaml\"}\n", m->name);
   }
   if (m->kind == WEFT_ROOFLINE && m->roofline.rate_count) fputs("rates:\n", out);
   for (uint32_t i = 0; m->kind == WEFT_ROOFLINE && i < m->roofline.rate_count; ++i) {

@@ -74,9 +74,12 @@ weft_status weft_yaml_retell(const weft_yaml_complaint *c, const char *yaml, con
 void weft_yaml_print_text(FILE *out, const char *text) {
   fputc('"', out);
   for (; *text; ++text) {
-    if (*text == '"' || *text == '\\') fprintf(out, "\\%c", *text);
-    else if ((unsigned char)*text < 0x20 || *text == 127) fprintf(out, "\\x%02x", (unsigned)(unsigned char)*text);
-    else fputc(*text, out);
+    if (*text == '"' || *text == '\\')
+      fprintf(out, "\\%c", *text);
+    else if ((unsigned char)*text < 0x20 || *text == 127)
+      fprintf(out, "\\x%02x", (unsigned)(unsigned char)*text);
+    else
+      fputc(*text, out);
   }
   fputc('"', out);
 }

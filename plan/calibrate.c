@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "plan/calibrate_internal.h"
 
-enum { SHAPES = 64, QUICK_SHAPES = 32, FITTED_SEED = 1, FRESH_SEED = 2 };
+enum { SHAPES = 48, QUICK_SHAPES = 32, FITTED_SEED = 1, FRESH_SEED = 2 };
 
 static bool asked_for(const weft_calibration_class *what, const weft_calibration_options *options) {
   return !options->op || strcmp(options->op, weft_op_name(what->op)) == 0;

@@ -2,15 +2,18 @@
 //
 // Every class of ops (plan/calibrate_classes.c: op, algorithm, precision, and the terms of its closed form with their
 // causes) is executed on simulated meshes of the machine's cores with real data, over shapes that are drawn from a
-// designed range: meshes of 2x2 to 32x32 cores, blocks of 1 to some tens of tokens and features per core, sizes that
-// do not divide. The terms' cycles are those that make the sum of squared relative errors least; a term that would
-// become negative is no cost and is left out. Every fourth shape is not fitted, and the errors of a class are those of
-// these. SRAM is raised to 1 MiB per core, which no cycle depends on, so that large blocks can be measured.
+// designed range: meshes of 2x2 to 32x8 and 16x16 cores, blocks of 1 to some tens of tokens and features per core,
+// sizes that do not divide. The terms' cycles are those that make the sum of squared relative errors least; a term that
+// would become negative is no cost and is left out. Every fourth shape is not fitted; a class's mean error
+// is that of these, its worst that of all shapes. SRAM is raised to 1 MiB per core, which no cycle depends on, so that
+// large blocks can be measured.
 //
-// Two algorithms:
+// Three algorithms:
 //   lowered    what `weft sim --level wavelet` executes for the op (sim/wavelet.h, compiler/kernels/layers.h)
 //   streamed   a product as weight streaming does it: one wavelet per weight starts one multiply-add over the tokens of
 //              a core (WEFT_GEMM_STREAMED of compiler/kernels/products.h); 16-bit inputs are summed in f32
+//   panels     a product as SUMMA does it (WEFT_GEMM_SUMMA, overlapped): panels of weights down the columns and of
+//              activations along the rows, one panel per column of cores
 //
 // A pure function of machine, options and seed: the same bytes for every run. One at a time in a process.
 #ifndef WEFT_PLAN_CALIBRATE_H
@@ -29,7 +32,7 @@ extern "C" {
 #endif
 
 typedef struct weft_calibration_options {
-  bool quick;               // 9 shapes and meshes of at most 64 cores: seconds instead of minutes
+  bool quick;
   const char *op;           // only classes of this op; NULL: all
   weft_progress *progress;  // may be NULL; started and finished here
 } weft_calibration_options;

@@ -7,50 +7,73 @@
 #include "compiler/kernels/layers.h"
 #include "plan/calibrate_internal.h"
 
-#define START {"1", "start, tasks"}
-#define EACH_COLUMN {"C", "per column of cores: turns, hops, chains"}
-#define EACH_ROW {"R", "per row of cores: hops, chains"}
-#define ELEMENT {"n i", "operations on an element"}
-#define EACH_TOKEN {"n", "vector operations started per token"}
+#define START \
+  { "1", "start, tasks" }
+#define EACH_COLUMN \
+  { "C", "per column of cores: turns, hops, chains" }
+#define EACH_ROW \
+  { "R", "per row of cores: hops, chains" }
+#define ELEMENT \
+  { "n i", "operations on an element" }
+#define EACH_TOKEN \
+  { "n", "vector operations started per token" }
 
-#define PRODUCT                                                                                         \
-  {{"C n i o", "a multiply-add"}, {"C n o", "a sum started, passed along the row"},                     \
-   {"C i o", "a weight streaming in"}, {"C i", "a turn of the map loop"}, EACH_COLUMN, EACH_ROW, START}
-#define WEIGHT_GRADIENT                                                                                 \
-  {{"C n i o", "a multiply-add"}, {"C i o", "a sum down the column"}, {"C n o", "gathering dy"},        \
-   {"C n", "operations started per token"}, {"C o", "rows of a sum"}, {"C i", "columns of a sum"},      \
-   EACH_COLUMN, EACH_ROW, START}
-#define STREAMED                                                                                        \
-  {{"i O", "a weight's task, decoding and start-up"}, {"i O v", "a multiply-add"},                      \
-   {"C o v", "a partial sum along the row"}, {"C o", "an output"}, EACH_COLUMN, EACH_ROW, START}
-#define PANELS                                                                                          \
-  {{"C i o v", "a multiply-add"}, {"C i o", "a turn of the map loop"}, {"C o", "a map loop"},            \
-   {"C i v", "a panel along the row"}, EACH_COLUMN, EACH_ROW, START}
-#define POINTWISE {ELEMENT, {"n", "a row"}, START}
-#define NORM {ELEMENT, EACH_TOKEN, {"i", "weights streaming in"}, EACH_COLUMN, EACH_ROW, START}
+#define PRODUCT                                                                                             \
+  {                                                                                                         \
+    {"C n i o", "a multiply-add"}, {"C n o", "a sum started, passed along the row"},                        \
+        {"C i o", "a weight streaming in"}, {"C i", "a turn of the map loop"}, EACH_COLUMN, EACH_ROW, START \
+  }
+#define WEIGHT_GRADIENT                                                                                              \
+  {                                                                                                                  \
+    {"C n i o", "a multiply-add"}, {"C i o", "a sum down the column"}, {"C n o", "gathering dy"},                    \
+        {"C n", "operations started per token"}, {"C o", "rows of a sum"}, {"C i", "columns of a sum"}, EACH_COLUMN, \
+        EACH_ROW, START                                                                                              \
+  }
+#define STREAMED                                                                                     \
+  {                                                                                                  \
+    {"i O", "a weight's task, decoding and start-up"}, {"i O v", "a multiply-add"},                  \
+        {"C o v", "a partial sum along the row"}, {"C o", "an output"}, EACH_COLUMN, EACH_ROW, START \
+  }
+#define PANELS                                                                                 \
+  {                                                                                            \
+    {"C i o v", "a multiply-add"}, {"C i o", "a turn of the map loop"}, {"C o", "a map loop"}, \
+        {"C i v", "a panel along the row"}, EACH_COLUMN, EACH_ROW, START                       \
+  }
+#define POINTWISE \
+  { ELEMENT, {"n", "a row"}, START }
+#define NORM \
+  { ELEMENT, EACH_TOKEN, {"i", "weights streaming in"}, EACH_COLUMN, EACH_ROW, START }
 #define SCORES                                                                                          \
   {"b h t", "softmax of a score"}, {"b h", "operations started per key and head"},                      \
       {"b H Q", "a score summed along the row"}, {"b k t", "multiply-adds"},                            \
-      {"b k", "operations started per key and feature"}, {"H Q", "greatest and sum down the column"},   \
-      {"Q k", "queries gathered, outputs summed down the column"}
-#define ATTENTION {SCORES, EACH_COLUMN, EACH_ROW, START}
-#define GROUPED {SCORES, {"C n k", "queries to and from the cores of their keys"}, EACH_COLUMN, EACH_ROW, START}
-#define CACHED {SCORES, {"n k", "a query's own outputs"}, EACH_COLUMN, EACH_ROW, START}
-#define CACHED_GROUPED                                                                                  \
-  {SCORES, {"n k", "a query's own outputs"}, {"C n k", "queries to and from the cores of their keys"}, EACH_COLUMN, \
-   EACH_ROW, START}
-#define TAKE_ROWS {{"R n i", "gathering down the column"}, {"b i", "rows copied"}, {"b", "a row looked up"}, EACH_ROW, START}
-#define LAST_ROW {{"R n i", "gathering down the column"}, {"i", "a row copied"}, EACH_ROW, START}
-#define UPDATE {{"e", "arithmetic on an element"}, {"R e", "operands passing by on the column"}, EACH_ROW, START}
+      {"b k", "operations started per key and feature"}, {"H Q", "greatest and sum down the column"}, { \
+    "Q k", "queries gathered, outputs summed down the column"                                           \
+  }
+#define ATTENTION \
+  { SCORES, EACH_COLUMN, EACH_ROW, START }
+#define GROUPED \
+  { SCORES, {"C n k", "queries to and from the cores of their keys"}, EACH_COLUMN, EACH_ROW, START }
+#define CACHED \
+  { SCORES, {"n k", "a query's own outputs"}, EACH_COLUMN, EACH_ROW, START }
+#define CACHED_GROUPED                                                                                               \
+  {                                                                                                                  \
+    SCORES, {"n k", "a query's own outputs"}, {"C n k", "queries to and from the cores of their keys"}, EACH_COLUMN, \
+        EACH_ROW, START                                                                                              \
+  }
+#define TAKE_ROWS \
+  { {"R n i", "gathering down the column"}, {"b i", "rows copied"}, {"b", "a row looked up"}, EACH_ROW, START }
+#define LAST_ROW \
+  { {"R n i", "gathering down the column"}, {"i", "a row copied"}, EACH_ROW, START }
+#define UPDATE \
+  { {"e", "arithmetic on an element"}, {"R e", "operands passing by on the column"}, EACH_ROW, START }
 
-#define OP(op, family, ...) {WEFT_OP_##op, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_##family, true, __VA_ARGS__}
+#define OP(op, family, ...) \
+  { WEFT_OP_##op, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_##family, true, __VA_ARGS__ }
 #define KIND(op, kind, activation, family, ...) \
-  {WEFT_OP_##op, "lowered", kind, activation, WEFT_CALIBRATE_##family, true, __VA_ARGS__}
-#define ACTIVATIONS(op, ...)                                   \
-  KIND(op, "gelu_tanh", WEFT_GELU_TANH, WIDTH, __VA_ARGS__),   \
-      KIND(op, "gelu_erf", WEFT_GELU_ERF, WIDTH, __VA_ARGS__), \
-      KIND(op, "silu", WEFT_SILU, WIDTH, __VA_ARGS__),         \
-      KIND(op, "relu", WEFT_RELU, WIDTH, __VA_ARGS__)
+  { WEFT_OP_##op, "lowered", kind, activation, WEFT_CALIBRATE_##family, true, __VA_ARGS__ }
+#define ACTIVATIONS(op, ...)                                                                                          \
+  KIND(op, "gelu_tanh", WEFT_GELU_TANH, WIDTH, __VA_ARGS__), KIND(op, "gelu_erf", WEFT_GELU_ERF, WIDTH, __VA_ARGS__), \
+      KIND(op, "silu", WEFT_SILU, WIDTH, __VA_ARGS__), KIND(op, "relu", WEFT_RELU, WIDTH, __VA_ARGS__)
 
 const weft_calibration_class weft_calibration_classes[] = {
     {WEFT_OP_LINEAR, "streamed", "", WEFT_SILU, WEFT_CALIBRATE_STREAMED, true, STREAMED},
@@ -61,8 +84,18 @@ const weft_calibration_class weft_calibration_classes[] = {
     OP(LAYER_NORM_BACKWARD, WIDTH, NORM),
     OP(RMS_NORM, WIDTH, NORM),
     OP(RMS_NORM_BACKWARD, WIDTH, NORM),
-    {WEFT_OP_ROPE, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_HEADS, true,
-     {ELEMENT, {"C n i", "gathering the row"}, {"i", "the table of partners, per column"}, EACH_COLUMN, EACH_ROW, START}},
+    {WEFT_OP_ROPE,
+     "lowered",
+     "",
+     WEFT_SILU,
+     WEFT_CALIBRATE_HEADS,
+     true,
+     {ELEMENT,
+      {"C n i", "gathering the row"},
+      {"i", "the table of partners, per column"},
+      EACH_COLUMN,
+      EACH_ROW,
+      START}},
     OP(ATTENTION, ATTENTION, ATTENTION),
     KIND(ATTENTION, "grouped", WEFT_SILU, ATTENTION, GROUPED),
     OP(ATTENTION_BACKWARD, ATTENTION, ATTENTION),
@@ -78,14 +111,35 @@ const weft_calibration_class weft_calibration_classes[] = {
     OP(ADD, WIDTH, POINTWISE),
     OP(CROSS_ENTROPY, WIDTH, NORM),
     OP(CROSS_ENTROPY_BACKWARD, WIDTH, NORM),
-    {WEFT_OP_EMBED, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_TABLE, true,
+    {WEFT_OP_EMBED,
+     "lowered",
+     "",
+     WEFT_SILU,
+     WEFT_CALIBRATE_TABLE,
+     true,
      {{"R n i", "blocks passing by on the column"}, ELEMENT, EACH_ROW, START}},
-    {WEFT_OP_EMBED_BACKWARD, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_TABLE, true,
-     {{"V i", "an element of the table: cleared, summed down the column"}, {"p n", "a token looked at in a pass"},
-      ELEMENT, EACH_TOKEN, {"p", "a pass"}, {"p R", "a pass' way down the column"}, EACH_ROW, START}},
+    {WEFT_OP_EMBED_BACKWARD,
+     "lowered",
+     "",
+     WEFT_SILU,
+     WEFT_CALIBRATE_TABLE,
+     true,
+     {{"V i", "an element of the table: cleared, summed down the column"},
+      {"p n", "a token looked at in a pass"},
+      ELEMENT,
+      EACH_TOKEN,
+      {"p", "a pass"},
+      {"p R", "a pass' way down the column"},
+      EACH_ROW,
+      START}},
     {WEFT_OP_ADAMW, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_UPDATE, false, UPDATE},
     {WEFT_OP_SGD, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_UPDATE, false, UPDATE},
-    {WEFT_OP_SQUARE_SUM, "lowered", "", WEFT_SILU, WEFT_CALIBRATE_UPDATE, false,
+    {WEFT_OP_SQUARE_SUM,
+     "lowered",
+     "",
+     WEFT_SILU,
+     WEFT_CALIBRATE_UPDATE,
+     false,
      {{"e", "arithmetic on an element"}, {"R e", "operands passing by on the column"}, EACH_COLUMN, EACH_ROW, START}}};
 const uint32_t weft_calibration_class_count = sizeof weft_calibration_classes / sizeof *weft_calibration_classes;
 
@@ -93,8 +147,8 @@ const uint32_t weft_calibration_class_count = sizeof weft_calibration_classes / 
 
 static const struct {
   uint32_t columns, rows;
-} meshes[] = {{4, 4},   {2, 2},   {3, 5},  {8, 3}, {5, 8},  {8, 8},   {12, 5}, {16, 12},
-              {10, 16}, {24, 6},  {6, 24}, {20, 20}, {32, 8}, {8, 32}, {32, 32}};
+} meshes[] = {{4, 4},   {2, 2},   {3, 5},  {8, 3},  {5, 8},   {8, 8},  {12, 5},
+              {16, 12}, {10, 16}, {24, 6}, {6, 24}, {16, 16}, {32, 8}, {8, 32}};
 enum { MESHES = sizeof meshes / sizeof *meshes, SMALL_MESHES = 6 };
 
 typedef struct dice {
@@ -139,10 +193,11 @@ static void draw_panels(dice *d, weft_calibration_call *c) {
   if (c->columns < c->rows) c->columns = c->rows;
   c->columns = (c->columns + 3) / 4 * 4;
   c->rows = c->columns / parts[log_uniform(d, 4) - 1];
+  while (c->columns * c->rows > 256) c->rows /= 2;
   uint32_t cores = c->columns * c->rows;
-  c->tokens = size_of(d, 7 + log_uniform(d, cores > 300 ? 17 : 57), c->rows);
-  c->in = size_of(d, 2 + log_uniform(d, cores > 300 ? 6 : 10), c->columns);
-  c->out = size_of(d, 2 + log_uniform(d, cores > 300 ? 6 : 10), c->columns);
+  c->tokens = size_of(d, 7 + log_uniform(d, cores > 100 ? 33 : 57), c->rows);
+  c->in = size_of(d, 2 + log_uniform(d, cores > 100 ? 6 : 10), c->columns);
+  c->out = size_of(d, 2 + log_uniform(d, cores > 100 ? 6 : 10), c->columns);
 }
 
 weft_calibration_call weft_calibration_draw(const weft_calibration_class *what, weft_dtype dtype, uint64_t seed,
@@ -151,7 +206,7 @@ weft_calibration_call weft_calibration_draw(const weft_calibration_class *what, 
   uint32_t most = quick ? SMALL_MESHES : MESHES;
   uint32_t mesh = (uint32_t)(weft_random_uniform(seed, d.stream, 1u << 20) * most) + index;
   weft_calibration_call c = {.columns = meshes[mesh % most].columns, .rows = meshes[mesh % most].rows};
-  uint32_t cores = c.columns * c.rows, tokens = cores > 300 ? 16 : 40, wide = cores > 300 ? 8 : 20;
+  uint32_t cores = c.columns * c.rows, tokens = cores > 150 ? 24 : 40, wide = cores > 150 ? 8 : 20;
   bool grouped = strcmp(what->kind, "grouped") == 0;
   c.tokens = size_of(&d, log_uniform(&d, tokens), c.rows);
   c.in = size_of(&d, log_uniform(&d, wide), c.columns);

@@ -22,7 +22,8 @@ static double per_cycle(const weft_cost_term *term, const weft_cost_shape *shape
 // solution where terms cannot be told apart.
 static weft_status solve(const weft_cost_shape *shapes, const double *cycles, uint32_t count, weft_cost_class *form) {
   uint32_t rows = 0, terms = form->term_count;
-  double *a = weft_allocate_array((uint64_t)count * terms, sizeof *a), *b = weft_allocate_array(count + terms, sizeof *b);
+  double *a = weft_allocate_array((uint64_t)count * terms, sizeof *a),
+         *b = weft_allocate_array(count + terms, sizeof *b);
   double scale[WEFT_COST_TERMS] = {0};
   for (uint32_t p = 0; p < count; ++p) {
     if (is_held(p)) continue;
@@ -107,14 +108,14 @@ weft_status weft_calibration_fit(const weft_cost_shape *shapes, const double *cy
   double sum = 0;
   for (uint32_t p = 0; p < count; ++p) {
     note_range(form, &shapes[p]);
-    if (!is_held(p)) {
-      ++form->fitted;
-      continue;
-    }
     double error = fabs(weft_cost_cycles(form, &shapes[p]) / cycles[p] - 1);
-    ++form->held_out;
-    sum += error;
     form->worst_error = fmax(form->worst_error, error);
+    if (is_held(p)) {
+      ++form->held_out;
+      sum += error;
+    } else {
+      ++form->fitted;
+    }
   }
   form->mean_error = rounded(form->held_out ? sum / form->held_out : 0);
   form->worst_error = fmax(rounded(form->worst_error), form->mean_error);

@@ -210,12 +210,26 @@ weft_status weft_calibration_measure(const weft_machine *machine, const weft_cal
   if (what->family == WEFT_CALIBRATE_PANELS) return measure_panels(machine, dtype, c, out_cycles);
   weft_machine m = resized(machine, c->columns, c->rows);
   uint32_t heads = c->kv_heads * c->lanes;
-  weft_attributes a = {.batch = 1, .scale = 1, .epsilon = 1e-5f, .causal = true, .heads = heads,
-                       .kv_heads = c->kv_heads, .head_dim = c->head_dim, .rotary_dim = c->head_dim,
-                       .context = c->room, .rope_kind = WEFT_ROPE_HALF, .rope_theta = 10000, .decay = 1,
+  weft_attributes a = {.batch = 1,
+                       .scale = 1,
+                       .epsilon = 1e-5f,
+                       .causal = true,
+                       .heads = heads,
+                       .kv_heads = c->kv_heads,
+                       .head_dim = c->head_dim,
+                       .rotary_dim = c->head_dim,
+                       .context = c->room,
+                       .rope_kind = WEFT_ROPE_HALF,
+                       .rope_theta = 10000,
+                       .decay = 1,
                        .activation = what->activation};
-  weft_wavelet_scalars s = {.learning_rate = 1e-3f, .beta1 = 0.9f, .beta2 = 0.95f, .epsilon = 1e-8f, .step = 1,
-                            .gradient_scale = 0.5f, .loss_scale = 1,
+  weft_wavelet_scalars s = {.learning_rate = 1e-3f,
+                            .beta1 = 0.9f,
+                            .beta2 = 0.95f,
+                            .epsilon = 1e-8f,
+                            .step = 1,
+                            .gradient_scale = 0.5f,
+                            .loss_scale = 1,
                             .position = what->family == WEFT_CALIBRATE_CACHED ? c->room - c->tokens : 0};
   operands o = {0};
   if (what->family == WEFT_CALIBRATE_ATTENTION || what->family == WEFT_CALIBRATE_CACHED)

@@ -50,16 +50,16 @@
 // These are the published scheme's arithmetic, not measurements; what a machine file calls vector_startup_cycles
 // carries the machine's own loop and descriptor costs.
 //
-// Fitted costs. A machine that names a table (models/costs.h) takes every op that the table has from there instead: what
-// such a block takes on the cores of the wavelet level. The layout above decides which block a core has:
+// Fitted costs. A machine that names a table (models/costs.h) takes every op that the table has from there instead:
+// what such a block takes on the cores of the wavelet level. The layout above decides which block a core has:
 //   products        the quickest of weights streamed one by one ("streamed") and block by block ("lowered"), over all
 //                   groupings; gathering the tokens of G rows costs what last_row's kernel takes for it on G rows
 //   weight gradient the better of both orientations, over all groupings
 //   attention       sequences have rows of their own and heads, as many together as is quickest, columns of their own,
 //                   so a kernel runs on each such rectangle; queries come in as many parts as the free SRAM asks for
 //   rope            heads likewise
-// What a form's terms of C and R alone say counts as fill. Forms are extrapolated from meshes of up to 32x32 cores to
-// the rectangle; the report says how far.
+// What a form's terms of C and R alone say counts as fill. Forms are extrapolated from lines of up to 32 cores to the
+// rectangle; the report says how far.
 #ifndef WEFT_SIM_REGION_H
 #define WEFT_SIM_REGION_H
 

@@ -111,9 +111,9 @@ static double attention_bytes(const weft_cost_shape &s, bool backward, double el
   return backward ? 2 * (scores + gathered) : scores + gathered;
 }
 
-// Queries, keys, values and outputs (their gradients too) of a rectangle whose columns are used as so many fewer and its
-// rows as so many more: a line of cores folded, so neighbours stay neighbours. What a core's part is then, it picks from
-// its gathered row; keys that lie in a cache are laid there as they come and do not move.
+// Queries, keys, values and outputs (their gradients too) of a rectangle whose columns are used as so many fewer and
+// its rows as so many more: a line of cores folded, so neighbours stay neighbours. What a core's part is then, it picks
+// from its gathered row; keys that lie in a cache are laid there as they come and do not move.
 static double fold_cycles(const table &t, weft_op op, double fold, double columns, double tokens, double rows,
                           double features) {
   const weft_cost_class *form = t.find(WEFT_OP_LAST_ROW, "lowered");

@@ -57,9 +57,9 @@ weft_status weft_sim_run(const weft_schedule *schedule, const weft_trace_sink *s
 // exposed_CAUSE_seconds). `tokens` is a budget for which the days are given; 0: none.
 void weft_sim_report_print(const weft_schedule *schedule, const weft_sim_report *report, double tokens,
                            weft_table_form form, FILE *out);
-// What the costs of compute steps rest on, one row per op: the algorithm of the machine's table (models/costs.h) with the
-// errors that the table states and how far beyond its measured shapes the steps lie at most; "closed form" (sim/region.h)
-// or "roofline" where there is no table. Times are of the steps alone, over all iterations.
+// What the costs of compute steps rest on, one row per op: the algorithm of the machine's table (models/costs.h) with
+// the errors that the table states and how far beyond its measured shapes the steps lie at most; "closed form"
+// (sim/region.h) or "roofline" where there is no table. Times are of the steps alone, over all iterations.
 void weft_sim_costs_print(const weft_schedule *schedule, weft_table_form form, FILE *out);
 
 #ifdef __cplusplus

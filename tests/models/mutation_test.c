@@ -103,9 +103,11 @@ static uint32_t accept(weft_status status, weft_machine *m) {
   char *yaml = weft_machine_pack(m), *spelling = weft_machine_spell(m);
   weft_machine *from_yaml = NULL, *from_spelling = NULL;
   assert_ok(weft_machine_unpack(yaml, "again.yaml", &from_yaml));
-  assert_ok(weft_machine_read(spelling, &from_spelling));
-  assert_true(weft_machine_hash(m) == weft_machine_hash(from_yaml) &&
-              weft_machine_hash(m) == weft_machine_hash(from_spelling));
+  assert_true(weft_machine_hash(m) == weft_machine_hash(from_yaml));
+  if (!m->costs) {  // a spelling names its table, and a mutated one is not under that name
+    assert_ok(weft_machine_read(spelling, &from_spelling));
+    assert_true(weft_machine_hash(m) == weft_machine_hash(from_spelling));
+  }
   weft_machine_destroy(from_yaml);
   weft_machine_destroy(from_spelling);
   weft_machine_destroy(m);
