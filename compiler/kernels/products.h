@@ -91,8 +91,8 @@ typedef struct weft_product_options {
   // STREAMED: words in the channel of each row of cores, from weft_product_stream; NULL: no weight is zero.
   const uint64_t *stream_words;
 } weft_product_options;
-// 1 x 1 x 1, f32, not published, no host; channels as quick as a link, a word per cycle. What those of a machine take is
-// the machine's to say (weft_core_times: host_in_cycles and so on).
+// 1 x 1 x 1, f32, not published, no host; channels as quick as a link, a word per cycle. What those of a machine
+// take is the machine's to say (weft_core_times: host_in_cycles and so on).
 weft_product_options weft_product_options_default(weft_product_kind kind, uint32_t columns, uint32_t rows);
 
 typedef struct weft_product {
