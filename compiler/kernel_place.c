@@ -90,6 +90,7 @@ typedef struct choice {
   row_kind *kinds;
   uint32_t *kind_of;  // each row's
   uint32_t kept_count, kind_count;
+  uint32_t whole_row[2];  // kind of a row without and with all cores, where x is not asked for
   weft_block *blocks;
   uint32_t block_count;
 } choice;
@@ -109,12 +110,18 @@ static uint32_t find_kind(choice *c, uint32_t side) {
 
 static weft_status choose_in_row(choice *c, const weft_block *b, uint32_t y) {
   bool holds = false;
+  WEFT_TRY(weft_text_holds(c->parser, c->condition, b->x, y, &holds));
+  if (!c->of_x && c->whole_row[holds] != WEFT_NOTHING) {
+    c->kind_of[y] = c->whole_row[holds];
+    return NULL;
+  }
   memset(c->members, 0, b->x_end);
   for (uint64_t x = b->x; x < b->x_end; x += b->step_x) {
-    if (c->of_x || x == b->x) WEFT_TRY(weft_text_holds(c->parser, c->condition, (uint32_t)x, y, &holds));
+    if (c->of_x) WEFT_TRY(weft_text_holds(c->parser, c->condition, (uint32_t)x, y, &holds));
     c->members[x] = holds;
   }
   c->kind_of[y] = find_kind(c, b->x_end);
+  c->whole_row[holds] = c->kind_of[y];
   return NULL;
 }
 
@@ -137,6 +144,7 @@ static weft_status choose_in_block(choice *c, const weft_block *b) {
     return weft_text_error(c->parser, c->condition->token, "%" PRIu64 " cores are too many for a condition; at most %d",
                            columns * rows, MOST_ASKED);
   c->kept_count = c->kind_count = 0;
+  c->whole_row[0] = c->whole_row[1] = WEFT_NOTHING;
   for (uint64_t y = b->y; y < b->y_end; y += b->step_y) {
     if (c->of_y || y == b->y)
       WEFT_TRY(choose_in_row(c, b, (uint32_t)y));
