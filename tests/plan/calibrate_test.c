@@ -70,7 +70,7 @@ static uint32_t beyond(const weft_machine *machine, const weft_costs *costs, con
 static void test_committed_tables(void **state) {
   (void)state;
   static const char *const ops[] = {"linear", "linear_backward_weight", "attention", "rms_norm", "activation", "embed"};
-  static const char *const machines[] = {"wse2"};
+  static const char *const machines[] = {"wse2", "wse3", "cs3"};
   for (size_t m = 0; m < sizeof machines / sizeof *machines; ++m) {
     weft_machine *machine = machine_named(machines[m]);
     assert_non_null(machine->costs);
