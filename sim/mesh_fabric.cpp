@@ -150,7 +150,7 @@ static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router,
   const weft_route &route = m.kernel->routes[lane.route - 1];
   gate g = unpacked(lane.gate);
   std::uint8_t next = position_after(route, g.position);
-  gate moved = {route.positions[next].from, g.from, closing::open, false, next, since};
+  gate moved = {route.positions[next].from, g.from, closing::open, g.train, next, since};
   set_ports(m, m.index(router, slot), route.positions[next].to);
   lane.gate = packed(moved);
   tell_feeders(m, b, lane, router, slot, t, true);

@@ -366,7 +366,7 @@ bool train_left(const mesh_state &m, const ring &lane, std::uint32_t number, cyc
 inline bool has_room(mesh_state &m, ring &r, std::uint32_t room, cycle t, bool strictly) {
   if (r.tail < room) return true;
   std::uint32_t before = r.tail - room;
-  if (before >= r.head) return train_left(m, r, before, t, strictly);
+  if (before >= r.head) return unpacked(r.gate).train && train_left(m, r, before, t, strictly);
   cycle left = m.at(r, before).time;
   return strictly ? left < t : left <= t;
 }
