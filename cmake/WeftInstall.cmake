@@ -21,7 +21,7 @@ foreach(room ${rooms})
     endif()
   endforeach()
 endforeach()
-install(FILES models/ops.def DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/weft/models")
+install(FILES models/ops.def models/cost_variables.def DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/weft/models")
 install(FILES plan/cases.csv DESTINATION "${CMAKE_INSTALL_DATADIR}/weft/plan" OPTIONAL)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DOCDIR}" OPTIONAL)
 
