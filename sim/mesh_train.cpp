@@ -176,7 +176,7 @@ static void ask_feeder(mesh_state &m, row &b, std::uint32_t router, std::uint32_
 }
 
 // The operation that sends from memory goes on by words; `put` of them are in the lane.
-static void resume_source(mesh_state &m, row &b, std::uint32_t router, const train &n, std::uint32_t put, ring &lane) {
+static void resume_source(mesh_state &m, std::uint32_t router, const train &n, std::uint32_t put, ring &lane) {
   operation &o = m.operations[m.cores[router].first_operation + n.source];
   o.feeding = false;
   if (put == n.count) return;  // its end comes as foreseen
@@ -184,7 +184,6 @@ static void resume_source(mesh_state &m, row &b, std::uint32_t router, const tra
   o.free_at += put * 256ull;
   next_elements(o, put);
   lane.core_waits = true;
-  (void)b;
 }
 
 // What `left` words of a flowing train have done to the ports that they left through.
@@ -249,7 +248,7 @@ static void part(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot
   set_flag(lane, false);
   if (flowing) account_for(m, b, router, slot, n, lane, left);
   if (!n.fed && from_memory) {
-    resume_source(m, b, router, n, there, lane);
+    resume_source(m, router, n, there, lane);
     n.fed = true;
   }
   if (lane.head != lane.tail) {
