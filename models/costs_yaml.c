@@ -153,11 +153,7 @@ static weft_status take(const document *d, const char *yaml, const char *where, 
 
 weft_status weft_costs_unpack(const char *yaml, const char *where, weft_costs **out_costs) {
   weft_yaml_complaint c = {.line = 1};
-  cyaml_config_t config = {.log_fn = weft_yaml_listen,
-                           .log_ctx = &c,
-                           .mem_fn = cyaml_mem,
-                           .log_level = CYAML_LOG_ERROR,
-                           .flags = CYAML_CFG_NO_ALIAS};
+  cyaml_config_t config = weft_yaml_config(&c);
   document *d = NULL;
   cyaml_err_t error =
       cyaml_load_data((const uint8_t *)yaml, strlen(yaml), &config, &root_schema, (cyaml_data_t **)&d, NULL);

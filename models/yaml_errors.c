@@ -1,12 +1,14 @@
 // What libcyaml says is wrong, told again with the place.
 #include "models/yaml_internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 
-void weft_yaml_listen(cyaml_log_t level, void *context, const char *format, va_list arguments) {
+__attribute__((format(printf, 3, 0))) static void hear(cyaml_log_t level, void *context, const char *format,
+                                                       va_list arguments) {
   weft_yaml_complaint *c = context;
   char text[400];
   if (level < CYAML_LOG_ERROR) return;
@@ -17,6 +19,14 @@ void weft_yaml_listen(cyaml_log_t level, void *context, const char *format, va_l
   const char *place = strstr(text, "(line: "), *field = strstr(text, "field '");
   if (place && !c->placed) c->placed = sscanf(place, "(line: %d, column: %d)", &c->line, &c->column) == 2;
   if (field && !c->inside[0]) snprintf(c->inside, sizeof c->inside, "%.*s", (int)strcspn(field + 7, "'"), field + 7);
+}
+
+cyaml_config_t weft_yaml_config(weft_yaml_complaint *out_complaint) {
+  return (cyaml_config_t){.log_fn = hear,
+                          .log_ctx = out_complaint,
+                          .mem_fn = cyaml_mem,
+                          .log_level = CYAML_LOG_ERROR,
+                          .flags = CYAML_CFG_NO_ALIAS};
 }
 
 const char *weft_yaml_skip_lines(const char *text, int lines) {

@@ -4,7 +4,6 @@
 #define WEFT_MODELS_YAML_INTERNAL_H
 
 #include <cyaml/cyaml.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -17,9 +16,8 @@ typedef struct weft_yaml_complaint {
   bool placed;
 } weft_yaml_complaint;
 
-// For cyaml_config_t: log_fn, with a complaint as log_ctx.
-void weft_yaml_listen(cyaml_log_t level, void *context, const char *format, va_list arguments)
-    __attribute__((format(printf, 3, 0)));
+// How files are read here: no aliases, and libcyaml complains to `out_complaint`, which has to outlive the reading.
+cyaml_config_t weft_yaml_config(weft_yaml_complaint *out_complaint);
 // `known`: the keys that may stand where the complaint is.
 weft_status weft_yaml_retell(const weft_yaml_complaint *c, const char *yaml, const char *where, cyaml_err_t error,
                              const char *const *known, size_t count) WEFT_CHECKED;

@@ -57,24 +57,33 @@ static weft_status stream_through(const weft_machine *machine, const weft_produc
   return status;
 }
 
+// The kernel of a product on `m`, checked; the caller destroys it.
+static weft_status product_kernel(const weft_machine *m, weft_dtype dtype, weft_product_kind kind, uint32_t rows,
+                                  uint32_t inner, uint32_t columns, weft_product *out_product,
+                                  weft_kernel **out_kernel) {
+  weft_product_options options = weft_product_options_default(kind, m->mesh.columns, m->mesh.rows);
+  options.m = rows;
+  options.k = inner;
+  options.n = columns;
+  options.dtype = dtype;
+  options.result = WEFT_F32;
+  WEFT_TRY(weft_product_plan(&options, out_product));
+  WEFT_TRY(weft_product_kernel(out_product, out_kernel));
+  weft_status status = weft_kernel_check(*out_kernel, m->mesh.sram_bytes_per_core);
+  if (status) weft_kernel_destroy(*out_kernel);
+  return status;
+}
+
 // The kernel has features over rows of cores and tokens over columns: the mesh is turned.
 static weft_status measure_streamed(const weft_machine *machine, weft_dtype dtype, const weft_calibration_call *c,
                                     double *out_cycles) {
   weft_machine m = resized(machine, c->rows, c->columns);
-  weft_product_options options = weft_product_options_default(WEFT_GEMM_STREAMED, c->rows, c->columns);
-  options.m = c->out;
-  options.k = c->in;
-  options.n = c->tokens;
-  options.dtype = dtype;
-  options.result = WEFT_F32;
   weft_product product;
   weft_kernel *kernel;
-  WEFT_TRY(weft_product_plan(&options, &product));
-  WEFT_TRY(weft_product_kernel(&product, &kernel));
+  WEFT_TRY(product_kernel(&m, dtype, WEFT_GEMM_STREAMED, c->out, c->in, c->tokens, &product, &kernel));
   float *weights = weft_allocate_array((uint64_t)c->out * c->in, sizeof *weights);
   fill(weights, (uint64_t)c->out * c->in, 0);
-  weft_status status = weft_kernel_check(kernel, m.mesh.sram_bytes_per_core);
-  if (!status) status = stream_through(&m, &product, kernel, weights, out_cycles);
+  weft_status status = stream_through(&m, &product, kernel, weights, out_cycles);
   free(weights);
   weft_kernel_destroy(kernel);
   return status;
@@ -85,22 +94,14 @@ static weft_status measure_streamed(const weft_machine *machine, weft_dtype dtyp
 static weft_status measure_panels(const weft_machine *machine, weft_dtype dtype, const weft_calibration_call *c,
                                   double *out_cycles) {
   weft_machine m = resized(machine, c->columns, c->rows);
-  weft_product_options options = weft_product_options_default(WEFT_GEMM_SUMMA, c->columns, c->rows);
-  options.m = c->tokens;
-  options.k = c->in;
-  options.n = c->out;
-  options.dtype = dtype;
-  options.result = WEFT_F32;
   weft_product product;
   weft_kernel *kernel;
   weft_mesh_sim *mesh = NULL;
   weft_mesh_options quiet = weft_mesh_options_default();
   weft_mesh_report report;
   quiet.count_links = false;
-  WEFT_TRY(weft_product_plan(&options, &product));
-  WEFT_TRY(weft_product_kernel(&product, &kernel));
-  weft_status status = weft_kernel_check(kernel, m.mesh.sram_bytes_per_core);
-  if (!status) status = weft_mesh_open(kernel, &m, &quiet, &mesh);
+  WEFT_TRY(product_kernel(&m, dtype, WEFT_GEMM_SUMMA, c->tokens, c->in, c->out, &product, &kernel));
+  weft_status status = weft_mesh_open(kernel, &m, &quiet, &mesh);
   if (!status) status = weft_mesh_run(mesh, &report);
   if (!status) *out_cycles = (double)report.cycles;
   weft_mesh_close(mesh);

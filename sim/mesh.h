@@ -85,7 +85,10 @@ typedef struct weft_mesh_options {
   uint64_t most_cycles;  // stop with WEFT_FAILED after so many; 0: never
   bool count_links;      // keep wavelets and blocked cycles per link and core (weft_mesh_link, weft_mesh_core)
   const weft_mesh_observer *observer;  // NULL: nobody looks. With an observer one thread runs, word by word
-  bool plain;  // the reference: every word and every element by itself; slower, the same result
+  // The reference: every word and every element by itself; slower. The result is the same, but for kernels in which
+  // operations under way together write the same elements, or one writes what another has yet to read: what they leave
+  // there may differ, though it is the same in every run and for any number of threads.
+  bool plain;
 } weft_mesh_options;
 weft_mesh_options weft_mesh_options_default(void);  // 1 thread, no limit, counts links
 

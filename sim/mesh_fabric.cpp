@@ -156,8 +156,6 @@ static void move_switch(mesh_state &m, row &b, ring &lane, std::uint32_t router,
   tell_feeders(m, b, lane, router, slot, t, true);
 }
 
-static bool turns(std::uint8_t from, int port) { return from != WEFT_RAMP && from % 2 != port % 2; }
-
 void advance_switch(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot, ring &lane, cycle ready) {
   gate g = unpacked(lane.gate);
   const weft_route &route = m.kernel->routes[lane.route - 1];
@@ -197,7 +195,7 @@ static void send_link(mesh_state &m, row &b, std::uint32_t router, std::uint32_t
     return;
   }
   cycle ready = t + m.hop;
-  if (m.turn > 0 && turns(from, port)) ready += m.turn;
+  if (turns(from, port)) ready += m.turn;
   enter(m, row_at(b, port), neighbour(m, router, port), slot, *lane, bits, ready, control);
 }
 

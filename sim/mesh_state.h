@@ -236,7 +236,6 @@ struct totals {
 // passed; whatever comes in its way makes words of it again. See mesh_train.cpp.
 struct payload {  // followed by its words
   std::atomic<std::uint32_t> users;
-  std::uint32_t count;
   std::uint32_t *words() { return reinterpret_cast<std::uint32_t *>(this + 1); }
 };
 
@@ -405,6 +404,8 @@ inline void wake_router(mesh_state &m, row &b, std::uint32_t router) {
   activate_router(b, router);
 }
 void move_words(mesh_state &m, row &b, cycle t);
+// Between a row and a column: takes m.turn cycles more.
+inline bool turns(std::uint8_t from, int port) { return from != WEFT_RAMP && from % 2 != port % 2; }
 std::uint32_t neighbour(const mesh_state &m, std::uint32_t router, int port);
 row &row_at(row &b, int port);  // of the neighbour; rows lie one behind the other
 // The channel that takes what leaves by this port; nullptr: none.

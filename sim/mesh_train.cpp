@@ -29,7 +29,6 @@ static payload *new_payload(std::uint32_t count) {
   if (!memory) throw std::bad_alloc();
   auto *p = new (memory) payload;
   p->users.store(1, std::memory_order_relaxed);
-  p->count = count;
   return p;
 }
 
@@ -349,7 +348,7 @@ static void flow(mesh_state &m, row &b, std::uint32_t router, std::uint32_t slot
   for (std::uint32_t left = lane.to & 15u; left != 0; left &= left - 1) {
     int port = __builtin_ctz(left);
     next.feeder = opposite[port];
-    next.delay = m.hop + (m.turn > 0 && from != WEFT_RAMP && from % 2 != port % 2 ? m.turn : 0);
+    next.delay = m.hop + (turns(from, port) ? m.turn : 0);
     next.ready = t + next.delay;
     announce(m, row_at(b, port), neighbour(m, router, port), slot, next);
   }

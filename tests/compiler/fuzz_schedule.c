@@ -10,20 +10,9 @@
 
 #include "base/random.h"
 #include "compiler/compile.h"
+#include "tests/mutate_bytes.h"
 
 static uint64_t seed = 1;
-
-static void mutate(uint8_t *bytes, size_t *size, uint64_t round) {
-  uint64_t edits = 1 + weft_random_bits(seed, round, 0) % 4;
-  for (uint64_t e = 0; e < edits; ++e) {
-    uint64_t kind = weft_random_bits(seed, round, 3 * e + 1) % 4, at = weft_random_bits(seed, round, 3 * e + 2) % *size;
-    uint64_t value = weft_random_bits(seed, round, 3 * e + 3);
-    if (kind == 0) bytes[at] ^= (uint8_t)(1u << (value % 8));
-    if (kind == 1) bytes[at] = (uint8_t)value;
-    if (kind == 2) memset(bytes + at, (int)(value % 256), value % 9 < *size - at ? value % 9 : *size - at);
-    if (kind == 3 && e == 0 && at > 0 && value % 4 == 0) *size = at;
-  }
-}
 
 static void mutated_schedules_are_refused_or_sound(void **state) {
   (void)state;
@@ -44,7 +33,7 @@ static void mutated_schedules_are_refused_or_sound(void **state) {
   for (uint32_t round = 0; round < rounds; ++round) {
     size_t length = size;
     memcpy(copy, bytes, size);
-    mutate(copy, &length, round);
+    mutate_bytes(seed, round, copy, &length);
     weft_schedule *read = NULL;
     weft_status status = weft_schedule_unpack(copy, length, &read);
     assert_true((status == NULL) == (read != NULL));

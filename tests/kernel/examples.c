@@ -11,33 +11,7 @@
 
 #include "base/random.h"
 #include "sim/mesh.h"
-#include "tests/kernel/round.h"
-
-static weft_machine *machine;
-
-static void succeeds(weft_status status) {
-  if (status) fail_msg("%s", weft_status_message(status));
-}
-
-static weft_kernel *read_example(const char *name, const char *const *settings, uint32_t count) {
-  char path[512];
-  snprintf(path, sizeof path, "%s/../models/kernels/%s.kernel", WEFT_TESTS, name);
-  weft_kernel *k = NULL;
-  succeeds(weft_kernel_read(path, settings, count, &k));
-  assert_goes_round(k);
-  succeeds(weft_kernel_check(k, machine->mesh.sram_bytes_per_core));
-  assert_goes_round(k);
-  return k;
-}
-
-static weft_mesh_sim *open_mesh(const weft_kernel *k, uint32_t threads) {
-  weft_mesh_options options = weft_mesh_options_default();
-  options.threads = threads;
-  options.most_cycles = 10000000;
-  weft_mesh_sim *mesh = NULL;
-  succeeds(weft_mesh_open(k, machine, &options, &mesh));
-  return mesh;
-}
+#include "tests/kernel/shipped.h"
 
 static float noise(uint64_t stream, uint64_t i) { return (float)(2 * weft_random_uniform(7, stream, i) - 1); }
 
@@ -48,8 +22,8 @@ static void sum_line(uint32_t cores, uint32_t words) {
   snprintf(settings[0], sizeof settings[0], "cores=%u", cores);
   snprintf(settings[1], sizeof settings[1], "words=%u", words);
   const char *const list[] = {settings[0], settings[1]};
-  weft_kernel *k = read_example("line_sum", list, 2);
-  weft_mesh_sim *mesh = open_mesh(k, 1);
+  weft_kernel *k = shipped_kernel("line_sum", list, 2);
+  weft_mesh_sim *mesh = shipped_mesh(k, 1);
   float *part = malloc(words * sizeof *part), *total = malloc(words * sizeof *total),
         *truth = calloc(words, sizeof *truth);
   for (uint32_t x = cores; x-- > 0;) {
@@ -120,8 +94,8 @@ static uint64_t heat_plate(uint32_t columns, uint32_t rows, uint32_t size, uint3
     snprintf(settings[s], sizeof settings[s], "%s=%u", names[s], values[s]);
     list[s] = settings[s];
   }
-  weft_kernel *k = read_example("heat", list, 4);
-  weft_mesh_sim *mesh = open_mesh(k, threads);
+  weft_kernel *k = shipped_kernel("heat", list, 4);
+  weft_mesh_sim *mesh = shipped_mesh(k, threads);
   uint32_t width = columns * size + 2, height = rows * size + 2;
   size_t cells = (size_t)width * height;
   float *u = malloc(cells * sizeof *u), *next = malloc(cells * sizeof *next), *found = malloc(cells * sizeof *found);
@@ -176,8 +150,8 @@ static void factorise(uint32_t cores, uint32_t size) {
   snprintf(settings[0], sizeof settings[0], "cores=%u", cores);
   snprintf(settings[1], sizeof settings[1], "size=%u", size);
   const char *const list[] = {settings[0], settings[1]};
-  weft_kernel *k = read_example("lu", list, 2);
-  weft_mesh_sim *mesh = open_mesh(k, 1);
+  weft_kernel *k = shipped_kernel("lu", list, 2);
+  weft_mesh_sim *mesh = shipped_mesh(k, 1);
   uint32_t n = cores * size;
   double *matrix = malloc((size_t)n * n * sizeof *matrix);
   float *factors = malloc((size_t)n * n * sizeof *factors), block[32 * 32];
@@ -210,23 +184,8 @@ static void lu_factorises(void **state) {
   for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) factorise(sizes[s][0], sizes[s][1]);
 }
 
-static int read_machine(void **state) {
-  (void)state;
-  weft_status status = weft_machine_read("wse2", &machine);
-  if (!status) return 0;
-  fprintf(stderr, "%s\n", weft_status_message(status));
-  weft_status_free(status);
-  return -1;
-}
-
-static int free_machine(void **state) {
-  (void)state;
-  weft_machine_destroy(machine);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(line_sum_adds), cmocka_unit_test(heat_flows),
                                      cmocka_unit_test(lu_factorises)};
-  return cmocka_run_group_tests(tests, read_machine, free_machine);
+  return cmocka_run_group_tests(tests, shipped_machine_read, shipped_machine_free);
 }

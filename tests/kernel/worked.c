@@ -15,37 +15,17 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "sim/mesh.h"
-#include "tests/kernel/round.h"
-
-static weft_machine *machine;
-
-static void succeeds(weft_status status) {
-  if (status) fail_msg("%s", weft_status_message(status));
-}
+#include "tests/kernel/shipped.h"
 
 static double noise(uint64_t stream, uint64_t i) { return (double)(float)(2 * weft_random_uniform(11, stream, i) - 1); }
 
 // "name=value name=value ..."
 static weft_kernel *read_kernel(const char *name, const char *settings) {
-  char path[512], copy[256], *list[8], *rest = copy;
+  char copy[256], *list[8], *rest = copy;
   uint32_t count = 0;
-  snprintf(path, sizeof path, "%s/../models/kernels/%s.kernel", WEFT_TESTS, name);
   snprintf(copy, sizeof copy, "%s", settings);
   while ((list[count] = strtok_r(count ? NULL : copy, " ", &rest))) ++count;
-  weft_kernel *k = NULL;
-  succeeds(weft_kernel_read(path, (const char *const *)list, count, &k));
-  succeeds(weft_kernel_check(k, machine->mesh.sram_bytes_per_core));
-  assert_goes_round(k);
-  return k;
-}
-
-static weft_mesh_sim *open_mesh(const weft_kernel *k, uint32_t threads) {
-  weft_mesh_options options = weft_mesh_options_default();
-  options.threads = threads;
-  options.most_cycles = 20000000;
-  weft_mesh_sim *mesh = NULL;
-  succeeds(weft_mesh_open(k, machine, &options, &mesh));
-  return mesh;
+  return shipped_kernel(name, (const char *const *)list, count);
 }
 
 // `each` numbers per core, row by row, in or out.
@@ -127,7 +107,7 @@ static uint64_t solve(box s, const char *type, double wanted, uint32_t threads) 
   snprintf(settings, sizeof settings, "columns=%d rows=%d depth=%d real=%s most=%d tolerance=1e-5", s.columns, s.rows,
            s.depth, type, strcmp(type, "f32") == 0 ? 60 : 8);
   weft_kernel *k = read_kernel("bicgstab", settings);
-  weft_mesh_sim *mesh = open_mesh(k, threads);
+  weft_mesh_sim *mesh = shipped_mesh(k, threads);
   double *factors[6], *b = malloc(cells(s) * sizeof *b), *u = malloc(cells(s) * sizeof *u);
   for (int n = 0; n < 6; ++n) {
     factors[n] = malloc(cells(s) * sizeof *b);
@@ -195,7 +175,7 @@ static void shake(box b, int turns) {
   char settings[96];
   snprintf(settings, sizeof settings, "columns=%d rows=%d depth=%d steps=%d", b.columns, b.rows, b.depth, turns);
   weft_kernel *k = read_kernel("seismic", settings);
-  weft_mesh_sim *mesh = open_mesh(k, 1);
+  weft_mesh_sim *mesh = shipped_mesh(k, 1);
   double *now = malloc(cells(b) * sizeof *now), *before = malloc(cells(b) * sizeof *now),
          *speed = malloc(cells(b) * sizeof *now), *found = malloc(cells(b) * sizeof *now);
   for (size_t i = 0; i < cells(b); ++i) {
@@ -241,7 +221,7 @@ static uint64_t transform(int size, int sign, uint32_t threads) {
   size_t n = (size_t)size, all = n * n * n;
   snprintf(settings, sizeof settings, "size=%d sign=%d", size, sign);
   weft_kernel *k = read_kernel("fft", settings);
-  weft_mesh_sim *mesh = open_mesh(k, threads);
+  weft_mesh_sim *mesh = shipped_mesh(k, threads);
   double *in = malloc(2 * all * sizeof *in), *found = malloc(2 * all * sizeof *in),
          *right = calloc(2 * all, sizeof *in);
   for (size_t i = 0; i < 2 * all; ++i) in[i] = noise(4, i);
@@ -295,7 +275,7 @@ static void factorise(size_t cores, size_t size) {
   size_t n = cores * size;
   snprintf(settings, sizeof settings, "cores=%zu size=%zu", cores, size);
   weft_kernel *k = read_kernel("cholesky", settings);
-  weft_mesh_sim *mesh = open_mesh(k, 1);
+  weft_mesh_sim *mesh = shipped_mesh(k, 1);
   double *matrix = malloc(n * n * sizeof *matrix), *lower = calloc(n * n, sizeof *lower);
   float *block = malloc(size * size * sizeof *block);
   for (size_t i = 0; i < n; ++i)
@@ -346,7 +326,7 @@ static void histogram_counts(void **state) {
   (void)state;
   enum { COLUMNS = 5, ROWS = 3, WORDS = 300, WIDE = 7 };
   weft_kernel *k = read_kernel("histogram", "columns=5 rows=3 words=300 wide=7");
-  weft_mesh_sim *mesh = open_mesh(k, 1);
+  weft_mesh_sim *mesh = shipped_mesh(k, 1);
   float words[ROWS][WORDS];
   int32_t right[ROWS][COLUMNS * WIDE] = {{0}};
   for (uint32_t r = 0; r < ROWS; ++r) {
@@ -378,7 +358,7 @@ static void lines_are_sorted(void **state) {
     int32_t keys[40];
     snprintf(settings, sizeof settings, "cores=%u", cores);
     weft_kernel *k = read_kernel("sort", settings);
-    weft_mesh_sim *mesh = open_mesh(k, 1);
+    weft_mesh_sim *mesh = shipped_mesh(k, 1);
     for (uint32_t i = 0; i < cores; ++i) {
       keys[i] = (int32_t)(uint32_t)weft_random_bits(13, cores, i);
       succeeds(weft_mesh_write(mesh, i, 0, "key", &keys[i], sizeof *keys));
@@ -398,7 +378,7 @@ static void life_goes_on(void **state) {
   (void)state;
   enum { COLUMNS = 9, ROWS = 11, TURNS = 12 };
   weft_kernel *k = read_kernel("life", "columns=9 rows=11 steps=12");
-  weft_mesh_sim *mesh = open_mesh(k, 2);
+  weft_mesh_sim *mesh = shipped_mesh(k, 2);
   int32_t board[ROWS + 2][COLUMNS + 2] = {{0}}, next[ROWS + 2][COLUMNS + 2] = {{0}};
   for (uint32_t y = 1; y <= ROWS; ++y)
     for (uint32_t x = 1; x <= COLUMNS; ++x) {
@@ -431,7 +411,7 @@ static void sparse_products_are_right(void **state) {
   (void)state;
   enum { CORES = 4, SIZE = 6, MOST = 3, N = CORES * SIZE };
   weft_kernel *k = read_kernel("spmv", "cores=4 size=6 most=3");
-  weft_mesh_sim *mesh = open_mesh(k, 1);
+  weft_mesh_sim *mesh = shipped_mesh(k, 1);
   double vector[N], right[N] = {0}, found[N];
   for (uint32_t i = 0; i < N; ++i) vector[i] = noise(20, i);
   for (uint32_t c = 0; c < CORES * CORES; ++c) {
@@ -464,21 +444,6 @@ static void sparse_products_are_right(void **state) {
   close_mesh(mesh, k);
 }
 
-static int read_machine(void **state) {
-  (void)state;
-  weft_status status = weft_machine_read("wse2", &machine);
-  if (!status) return 0;
-  fprintf(stderr, "%s\n", weft_status_message(status));
-  weft_status_free(status);
-  return -1;
-}
-
-static int free_machine(void **state) {
-  (void)state;
-  weft_machine_destroy(machine);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(bicgstab_solves),    cmocka_unit_test(seismic_waves_travel),
@@ -486,5 +451,5 @@ int main(void) {
       cmocka_unit_test(histogram_counts),   cmocka_unit_test(lines_are_sorted),
       cmocka_unit_test(life_goes_on),       cmocka_unit_test(sparse_products_are_right),
   };
-  return cmocka_run_group_tests(tests, read_machine, free_machine);
+  return cmocka_run_group_tests(tests, shipped_machine_read, shipped_machine_free);
 }
